@@ -1,0 +1,124 @@
+"""A closed-loop HTTP client that costs little: each connection sends its next request when answered."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import cast
+from urllib.parse import urlsplit
+
+import uvloop
+
+SERVER_CORE = 0
+CLIENT_CORE = 1
+
+RequestSource = Callable[[int], Iterator[bytes]]
+"""Gives each connection, by its number, an endless iterator of whole requests."""
+
+
+@dataclass
+class LoadResult:
+    """Latencies in seconds, of every request after the warm-up."""
+
+    seconds: float
+    latencies: list[float] = field(default_factory=list)
+    failures: int = 0
+
+    @property
+    def rate(self) -> float:
+        """Requests per second."""
+        return len(self.latencies) / self.seconds
+
+    def percentile(self, share: float) -> float:
+        """Latency in seconds below which ``share`` of the requests were answered."""
+        ordered = sorted(self.latencies)
+        return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def pin(core: int) -> None:
+    """Keep this process on one core, where the machine has it."""
+    if core in os.sched_getaffinity(0):
+        os.sched_setaffinity(0, {core})
+
+
+def post(url: str, path: str, body: bytes, headers: dict[str, str]) -> bytes:
+    """One whole POST request with a JSON body."""
+    lines = [f"POST {path} HTTP/1.1", f"Host: {urlsplit(url).netloc}", "Content-Type: application/json"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    lines.append(f"Content-Length: {len(body)}")
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(self, requests: Iterator[bytes], result: LoadResult, started: float, until: float) -> None:
+        self._requests = requests
+        self._result = result
+        self._count_from = started
+        self._until = until
+        self._sent = 0.0
+        self._answer = b""
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports are no subclasses of asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
+        self._next()
+
+    def data_received(self, data: bytes) -> None:
+        self._answer += data
+        end = self._answer.find(b"\r\n\r\n")
+        if end < 0 or len(self._answer) < end + 4 + _content_length(self._answer, end):
+            return
+        now = time.perf_counter()
+        if self._sent >= self._count_from:
+            self._result.latencies.append(now - self._sent)
+            if not self._answer.startswith(b"HTTP/1.1 200"):
+                self._result.failures += 1
+        self._answer = b""
+        if now < self._until:
+            self._next()
+        else:
+            self._transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.done.done():
+            self.done.set_result(None)
+
+    def _next(self) -> None:
+        self._sent = time.perf_counter()
+        self._transport.write(next(self._requests))
+
+
+def _content_length(answer: bytes, end: int) -> int:
+    start = answer.lower().find(b"content-length:", 0, end)
+    return int(answer[start + 15 : answer.find(b"\r\n", start)]) if start >= 0 else 0
+
+
+async def _drive(
+    url: str, requests: RequestSource, connections: int, warm_up_s: float, seconds: float
+) -> LoadResult:
+    loop = asyncio.get_running_loop()
+    target = urlsplit(url)
+    started = time.perf_counter() + warm_up_s
+    result = LoadResult(seconds)
+    made = [
+        await loop.create_connection(
+            lambda number=number: _Connection(requests(number), result, started, started + seconds),
+            target.hostname,
+            target.port,
+        )
+        for number in range(connections)
+    ]
+    await asyncio.wait([protocol.done for _, protocol in made], timeout=warm_up_s + seconds + 10)
+    return result
+
+
+def drive(
+    url: str, requests: RequestSource, *, connections: int, seconds: float, warm_up_s: float = 0.5
+) -> LoadResult:
+    """Load ``url`` for ``seconds`` after a warm-up, this process pinned to the client's core."""
+    pin(CLIENT_CORE)
+    return uvloop.run(_drive(url, requests, connections, warm_up_s, seconds))

@@ -1,0 +1,139 @@
+"""Operations as ASGI applications: from the headers of a request to the bytes of its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
+from types import MappingProxyType
+from typing import Final
+
+import msgspec
+from starlette.types import Receive, Scope, Send
+
+from exchange.api.auth import Gate
+from exchange.api.context import ApiContext
+from exchange.api.inputs import UNSUPPORTED_MEDIA_TYPE, decode_body, is_json, parse_query, read_body
+from exchange.api.operation import AnyCall, Call, Operation
+from exchange.api.replies import Header, Rendered, Reply, render
+from exchange.api.request_ids import INVALID_REQUEST_ID, client_request_id
+from exchange.api.timing import server_timing
+from exchange.base.bounds import PARSED_QUERIES
+from exchange.model.reasons import Category, Code, Refusal
+from exchange.wire.queries import Query
+from exchange.wire.requests import Request
+
+_SINGLE: Final = frozenset(
+    (b"x-api-key", b"authorization", b"x-request-id", b"content-type", b"content-encoding", b"content-length")
+)
+
+_NO_PATH: Final[Mapping[str, str]] = MappingProxyType({})
+
+INTERNAL_ERROR: Final = Refusal(
+    Category.INTERNAL, Code.INTERNAL_ERROR, "The server failed; its log knows this request by its id"
+)
+HEADER_GIVEN_TWICE: Final = Refusal(
+    Category.INVALID, Code.INVALID_REQUEST, "A header that decides about the request is given twice"
+)
+
+
+class Endpoint:
+    """One operation. Whatever happens, the answer is an envelope, or the document the operation serves."""
+
+    def __init__(self, operation: Operation, context: ApiContext, gate: Gate) -> None:
+        self._operation_id = operation.operation_id
+        self._handler = operation.handler
+        self._scope, self._of_team = operation.access.scope, operation.access.of_team
+        self._body_type = operation.body
+        self._body_optional = operation.body_optional
+        self._decoder = None if operation.body is None else msgspec.json.Decoder(operation.body)
+        self._default_query = None if operation.query is None else operation.query()
+        self._parse_query = None if operation.query is None else _query_parser(operation.query)
+        self._context = context
+        self._gate = gate
+        self._limit = context.settings.max_body_bytes
+        self._grids = context.grids
+        self._clock = context.clock
+        self._next_request_id = context.request_ids.next
+        self._count = context.tally.count
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started_ns = self._clock.monotonic_ns()
+        fields: list[Header] = scope["headers"]
+        headers = dict(fields)
+        given_id = headers.get(b"x-request-id")
+        own_id = None if given_id is None else client_request_id(given_id)
+        call: AnyCall = Call(own_id or self._next_request_id(), self._default_query, None, {})
+        try:
+            if given_id is not None and own_id is None:
+                reply: Reply | None = INVALID_REQUEST_ID
+            elif len(headers) != len(fields) and _repeats(fields):
+                reply = HEADER_GIVEN_TWICE
+            else:
+                reply = await self._reply(call, scope, headers, receive)
+            if reply is None:
+                return
+            rendered = render(reply, call.request_id, self._clock.now_us(), self._grids)
+        except Exception:
+            self._context.log.exception(
+                "request failed", request_id=call.request_id, operation=self._operation_id
+            )
+            rendered = render(INTERNAL_ERROR, call.request_id, self._clock.now_us(), self._grids)
+        await self._send(scope, send, call, rendered, started_ns)
+
+    async def _reply(
+        self, call: AnyCall, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive
+    ) -> Reply | None:
+        """What to answer; None when the client went away before its body was there."""
+        if self._scope is not None:
+            caller = self._gate.admit(headers, self._scope, self._of_team)
+            if isinstance(caller, Refusal):
+                return caller
+            call.caller = caller
+        raw_query: bytes = scope["query_string"]
+        if raw_query and self._parse_query is not None:
+            query = self._parse_query(raw_query)
+            if isinstance(query, Refusal):
+                return query
+            call.query = query
+        call.path = scope.get("path_params", _NO_PATH)
+        if self._decoder is not None:
+            body = await self._read(self._decoder, headers, receive)
+            if body is None or isinstance(body, Refusal):
+                return body
+            call.body = body
+        return await self._handler(self._context, call)
+
+    async def _read(
+        self, decoder: msgspec.json.Decoder[Request], headers: Mapping[bytes, bytes], receive: Receive
+    ) -> Request | Refusal | None:
+        body = await read_body(receive, headers, self._limit)
+        if body is None or isinstance(body, Refusal):
+            return body
+        if not body and self._body_optional:
+            return decoder.type()
+        if not is_json(headers):
+            return UNSUPPORTED_MEDIA_TYPE
+        return decode_body(decoder, body)
+
+    async def _send(
+        self, scope: Scope, send: Send, call: AnyCall, rendered: Rendered, started_ns: int
+    ) -> None:
+        status, headers, body = rendered
+        self._count(self._operation_id, status)
+        headers += (
+            (b"content-length", b"%d" % len(body)),
+            (b"x-request-id", call.request_id.encode()),
+            (b"server-timing", server_timing(call.pending, self._clock.monotonic_ns() - started_ns)),
+        )
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+
+def _query_parser(query_type: type[Query]) -> Callable[[bytes], Query | Refusal]:
+    # Bots send the same few query strings all day; parsing is a pure function of them.
+    return lru_cache(PARSED_QUERIES)(partial(parse_query, query_type))
+
+
+def _repeats(fields: list[Header]) -> bool:
+    names = [name for name, _ in fields if name in _SINGLE]
+    return len(names) != len(set(names))

@@ -1,0 +1,189 @@
+"""Examples of the documentation: ``data`` of each operation, and values of path parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+TIMESTAMP: Final = "2024-01-15T10:00:00.000417Z"
+
+_OPTION: Final = "SPX_CALL_4400_20240315"
+_KEY: Final = "itg_Vb1Yq0cZrWJm2nT8xkPLd4sHfGaEuR6yQ9oXw3iNtMA"
+
+PATH_PARAMETERS: Final[Mapping[str, dict[str, Any]]] = {
+    "order_id": {
+        "description": "`ORD_` and a number, or `client:` and the `client_order_id`.",
+        "schema": {"type": "string"},
+        "example": "ORD_67890",
+    },
+    "instrument_id": {"schema": {"type": "string"}, "example": _OPTION},
+    "team_id": {"schema": {"type": "string"}, "example": "TEAM_1"},
+    "request_id": {
+        "description": "The `request_id` of an earlier answer, or the `X-Request-ID` that was sent.",
+        "schema": {"type": "string"},
+        "example": "my-request-1",
+    },
+}
+
+_ORDER_RESULT: Final = {
+    "client_order_id": "my-order-1",
+    "status": "partially_filled",
+    "quantity": 10,
+    "price": 62.5,
+    "filled_quantity": 4,
+    "remaining_quantity": 6,
+    "average_price": 62.45,
+    "fees": -0.08,
+}
+_CANCELLED: Final = {**_ORDER_RESULT, "status": "cancelled", "remaining_quantity": 0}
+_AMENDED: Final = {**_ORDER_RESULT, "quantity": 5, "price": 62.4, "remaining_quantity": 1}
+_ORDER: Final = {
+    "order_id": "ORD_67890",
+    "instrument_id": _OPTION,
+    "side": "buy",
+    "order_type": "limit",
+    "time_in_force": "gtc",
+    "status": "partially_filled",
+    "quantity": 10,
+    "filled_quantity": 4,
+    "remaining_quantity": 6,
+    "fees": -0.08,
+    "timestamp": TIMESTAMP,
+    "price": 62.5,
+    "average_price": 62.45,
+    "client_order_id": "my-order-1",
+}
+_EXECUTION: Final = {
+    "exec_id": "EXE_22222",
+    "trade_id": "TRD_11111",
+    "order_id": "ORD_67890",
+    "instrument_id": _OPTION,
+    "side": "buy",
+    "price": 62.45,
+    "quantity": 4,
+    "liquidity_type": "taker",
+    "fees": -0.08,
+    "timestamp": TIMESTAMP,
+    "client_order_id": "my-order-1",
+}
+_TRADE: Final = {
+    "trade_id": "TRD_11111",
+    "price": 62.45,
+    "quantity": 4,
+    "side": "buy",
+    "timestamp": TIMESTAMP,
+}
+_INSTRUMENT: Final = {
+    "instrument_id": _OPTION,
+    "kind": "option",
+    "tick_size": 0.01,
+    "multiplier": 100,
+    "reference_price": 36.8,
+    "underlying_id": "SPX",
+    "option_kind": "call",
+    "strike": 4400.0,
+    "expiry": "2024-03-15",
+    "low_band": 0.01,
+    "high_band": 124.8,
+}
+_POSITIONS: Final = {
+    "team_id": "TEAM_1",
+    "positions": {_OPTION: 4},
+    "details": {
+        _OPTION: {
+            "position": 4,
+            "average_price": 62.45,
+            "realised_pnl": 0.0,
+            "unrealised_pnl": 20.0,
+            "mark_price": 62.5,
+        }
+    },
+    "cash": -24980.0,
+    "fees": -0.08,
+    "realised_pnl": 0.0,
+    "unrealised_pnl": 20.0,
+    "equity": 19.92,
+}
+_TEAM: Final = {
+    "team_id": "TEAM_1",
+    "name": "Alpha",
+    "role": "market_maker",
+    "registered_at": TIMESTAMP,
+}
+_DISABLED_TEAM: Final = {**_TEAM, "disabled": True}
+_REGISTERED: Final = {"team_id": "TEAM_1", "name": "Alpha", "role": "market_maker", "api_key": _KEY}
+
+ANSWERS: Final[Mapping[str, Any]] = {
+    "validate_order": {"valid": True},
+    "cancel_order": _CANCELLED,
+    "amend_order": _AMENDED,
+    "cancel_all_orders": {"sequence": 67901},
+    "get_order": _ORDER,
+    "list_orders": {"orders": [_ORDER]},
+    "list_executions": {"executions": [_EXECUTION], "next_cursor": "EXE_22222"},
+    "get_request": {
+        "request_id": "my-request-1",
+        "status": "completed",
+        "registered_at": TIMESTAMP,
+        "order_id": "ORD_67890",
+        "http_status": 200,
+        "processing_time_us": 812,
+    },
+    "get_orderbook": {
+        "instrument_id": _OPTION,
+        "bids": [[62.4, 10], [62.3, 25]],
+        "asks": [[62.6, 5]],
+        "timestamp": TIMESTAMP,
+    },
+    "list_trades": {"instrument_id": _OPTION, "trades": [_TRADE], "next_cursor": "TRD_11111"},
+    "list_instruments": {"instruments": [_INSTRUMENT]},
+    "get_own_positions": _POSITIONS,
+    "get_positions": _POSITIONS,
+    "get_limits": {
+        "team_id": "TEAM_1",
+        "role": "market_maker",
+        "limits": [
+            {"type": "position_limit", "limit": 50, "used": 10, "instrument_id": _OPTION},
+            {"type": "portfolio_limit", "limit": 200, "used": 4},
+            {"type": "order_size", "limit": 100},
+            {"type": "order_rate", "limit": 100},
+        ],
+    },
+    "register_team": _REGISTERED,
+    "get_team": _TEAM,
+    "get_game_status": {
+        "preset": "always_open",
+        "phase": "continuous",
+        "teams": 12,
+        "instruments": 182,
+        "sequence": 67901,
+        "timestamp": TIMESTAMP,
+        "api_version": "1",
+    },
+    "get_admin_status": {
+        "state": "running",
+        "state_hash": "5f2b1c9be93f223f6cb5930531ae52e2",
+        "sequence": 67901,
+        "timestamp": TIMESTAMP,
+        "phase": "continuous",
+        "teams": 12,
+        "queues": {"order_queue": 0, "match_queue": 0, "trade_queue": 0, "websocket_queue": 0},
+        "responses": {
+            "pending": 1,
+            "kept": 10000,
+            "registered": 68110,
+            "completed": 68109,
+            "refused": 208,
+            "timed_out": 0,
+            "overloaded": 0,
+            "expired": 0,
+        },
+    },
+    "list_teams": {"teams": [_TEAM]},
+    "create_team": {**_REGISTERED, "team_id": "TEAM_2", "name": "House flow", "role": "retail"},
+    "rotate_key": {"team_id": "TEAM_1", "api_key": _KEY},
+    "disable_team": _DISABLED_TEAM,
+    "enable_team": _TEAM,
+    "get_live": {"status": "ok"},
+    "get_ready": {"status": "ok"},
+}

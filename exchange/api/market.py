@@ -1,0 +1,95 @@
+"""Market data anyone may read."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from exchange.api.auth import Access
+from exchange.api.context import ApiContext
+from exchange.api.operation import Call, Operation, Topic
+from exchange.api.replies import Answered, Reply
+from exchange.api.views import instrument_view, trade_view
+from exchange.model.reasons import Code
+from exchange.wire import data
+from exchange.wire.ids import trade_number
+from exchange.wire.orders import unknown_instrument
+from exchange.wire.queries import NoQuery, OrderbookQuery, TradesQuery
+from exchange.wire.times import time_text
+
+
+async def list_instruments(context: ApiContext, call: Call[NoQuery, None]) -> Reply:
+    """Every instrument, in the order of the game's rules."""
+    views = [instrument_view(context, each) for each in context.rules.instruments]
+    return Answered(data.InstrumentList(instruments=views))
+
+
+async def get_orderbook(context: ApiContext, call: Call[OrderbookQuery, None]) -> Reply:
+    """Depth of one instrument, as it stands between two commands."""
+    instrument_id = call.path["instrument_id"]
+    grid = context.grids.get(instrument_id)
+    if grid is None:
+        return unknown_instrument(instrument_id)
+    depth = context.venue.depth(instrument_id, call.query.depth)
+    return Answered(
+        data.Orderbook(
+            instrument_id=instrument_id,
+            bids=[(grid.decimal(ticks), quantity) for ticks, quantity in depth.bids],
+            asks=[(grid.decimal(ticks), quantity) for ticks, quantity in depth.asks],
+            timestamp=time_text(context.clock.now_us()),
+            stale=context.health.is_stale,
+        )
+    )
+
+
+async def list_trades(context: ApiContext, call: Call[TradesQuery, None]) -> Reply:
+    """A page of one instrument's trades, oldest first."""
+    instrument_id, query = call.path["instrument_id"], call.query
+    grid = context.grids.get(instrument_id)
+    if grid is None:
+        return unknown_instrument(instrument_id)
+    after = None if query.after is None else trade_number(query.after)
+    found = context.settlement.history.trades(instrument_id, query.limit + 1, after)
+    views = [trade_view(trade, grid) for trade in found[: query.limit]]
+    cursor = views[-1].trade_id if len(found) > query.limit else None
+    return Answered(data.TradeList(instrument_id=instrument_id, trades=views, next_cursor=cursor))
+
+
+ROUTES: Final = (
+    Operation(
+        operation_id="get_orderbook",
+        method="GET",
+        path="/exchange/orderbook/{instrument_id}",
+        topic=Topic.MARKET,
+        access=Access.PUBLIC,
+        handler=get_orderbook,
+        summary="Order book of an instrument",
+        description="Levels best first, each `[price, quantity]`.",
+        query=OrderbookQuery,
+        data=data.Orderbook,
+        codes=(Code.UNKNOWN_INSTRUMENT,),
+    ),
+    Operation(
+        operation_id="list_trades",
+        method="GET",
+        path="/exchange/trades/{instrument_id}",
+        topic=Topic.MARKET,
+        access=Access.PUBLIC,
+        handler=list_trades,
+        summary="Trades of an instrument, oldest first",
+        description="The last 10,000. `side` is the taker's.",
+        query=TradesQuery,
+        data=data.TradeList,
+        codes=(Code.UNKNOWN_INSTRUMENT,),
+    ),
+    Operation(
+        operation_id="list_instruments",
+        method="GET",
+        path="/exchange/instruments",
+        topic=Topic.MARKET,
+        access=Access.PUBLIC,
+        handler=list_instruments,
+        summary="Every instrument",
+        description="With tick size, multiplier, and the reference price and price band of now.",
+        data=data.InstrumentList,
+    ),
+)

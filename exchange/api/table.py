@@ -1,0 +1,20 @@
+"""The route table. Router, OpenAPI document, reference page and tests are all made from it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from exchange.api import admin, blotter, docs, game, health, market, orders, positions
+from exchange.api.operation import Operation
+
+# Paths with parameters are tried in this order: what is asked most comes first.
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    *orders.ROUTES,
+    *blotter.ROUTES,
+    *market.ROUTES,
+    *positions.ROUTES,
+    *game.ROUTES,
+    *admin.ROUTES,
+    *health.ROUTES,
+    *docs.routes(lambda: OPERATIONS),
+)

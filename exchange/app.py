@@ -1,0 +1,259 @@
+"""The one composition root: settings in, a running exchange out. ``start``, ``run``, ``stop``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import anyio
+from starlette.types import ASGIApp
+
+from exchange.api.app import build_api
+from exchange.api.context import ApiContext, ApiSettings
+from exchange.api.position_snapshots import PositionSnapshots
+from exchange.api.request_ids import RequestIds
+from exchange.api.stream import FRAMERS, stream_routes
+from exchange.api.tally import AnswerTally
+from exchange.base.clock import Clock
+from exchange.base.entropy import Entropy
+from exchange.config import Config
+from exchange.engine.venue import Venue
+from exchange.journal.protocol import Journal, JournalMissing
+from exchange.journal.stopped import StoppedJournal
+from exchange.log import get_logger
+from exchange.metrics import Metrics
+from exchange.model.commands import SetPhase, Void
+from exchange.model.roles import Role
+from exchange.model.rules import GameRules
+from exchange.model.types import Phase
+from exchange.pipeline.book_feed import BookFeed
+from exchange.pipeline.core import Core
+from exchange.pipeline.health import Health, State
+from exchange.pipeline.hub import Hub
+from exchange.pipeline.path import OrderPath
+from exchange.pipeline.publish import Publisher
+from exchange.pipeline.recovery import (
+    Progress,
+    Recovered,
+    StartError,
+    journal_rules,
+    note_operator_act,
+    open_game,
+    recover,
+)
+from exchange.pipeline.streams import PHASE_CHANNEL, PhaseFeed
+from exchange.services.game.keys import hash_key
+from exchange.services.game.teams import TeamRegistry
+from exchange.services.orders.register import OrderRegister
+from exchange.services.positions.exposure import Exposure
+from exchange.services.positions.fees import FeeSchedule
+from exchange.services.positions.ledger import Ledger
+from exchange.services.settlement.settlement import Settlement
+from exchange.services.validation.admission import Admission
+from exchange.wire.encode_events import PrivateEventWriter
+from exchange.wire.events import PhaseChange
+from exchange.wire.orders import price_grids
+from exchange.wire.times import time_text
+
+RESTART_GRACE: Final = "restart_grace"
+EPOCH_BYTES: Final = 6
+
+
+def build_core(rules: GameRules) -> Core:
+    """The rules of one game with empty state."""
+    teams = TeamRegistry(rules)
+    register = OrderRegister()
+    exposure = Exposure()
+    ledger = Ledger(rules.instruments)
+    venue = Venue(rules)
+    admission = Admission(rules, register, exposure, teams, venue)
+
+    def role_of(account: int) -> Role:
+        team = teams.by_account(account)
+        assert team is not None
+        return team.role
+
+    settlement = Settlement(register, exposure, ledger, FeeSchedule(role_of), role_of)
+    return Core(rules, teams, register, exposure, ledger, venue, admission, settlement)
+
+
+def replay_journal(data_dir: Path, progress: Progress = lambda records: None) -> Recovered:
+    """The state of a stopped game, nothing written; raises JournalError."""
+    journal = StoppedJournal(data_dir)
+    rules = journal_rules(journal)
+    if rules is None:
+        raise JournalMissing(f"no game in {data_dir}")
+    return recover(journal, rules, build_core, progress=progress)
+
+
+class Exchange:
+    """A game on one journal. Life: ``start``, ``run`` beside the one who uses it, ``stop``."""
+
+    def __init__(
+        self,
+        config: Config,
+        journal: Journal,
+        *,
+        clock: Clock,
+        entropy: Entropy,
+        admin_key: str,
+        metrics: Metrics | None = None,
+        on_state: Callable[[State], None] = lambda state: None,
+    ) -> None:
+        self.config = config
+        self.metrics = metrics or Metrics()
+        self.health = Health(on_state)
+        self.request_ids = RequestIds(entropy)
+        self._tally = AnswerTally()
+        self.metrics.registry.register(self._tally)
+        self._journal = journal
+        self._clock = clock
+        self._entropy = entropy
+        self._admin_key = admin_key
+        self._log = get_logger("exchange")
+        self._reopens = False
+        self.core: Core
+        self.path: OrderPath
+        self.api: ASGIApp
+
+    async def start(
+        self, *, void: tuple[int, str] | None = None, progress: Progress = lambda records: None
+    ) -> Recovered:
+        """Open or replay the game and build everything around it. ``void`` is a sequence and a reason."""
+        rules = await open_game(self._journal, self.config.rules(), self._clock)
+        recovered = recover(self._journal, rules, build_core, progress=progress)
+        if void is not None:
+            await self._void(recovered, *void)
+            recovered = recover(self._journal, rules, build_core, progress=progress)
+        self.core = recovered.core
+        hub = Hub(FRAMERS)
+        epoch = self._entropy.token(EPOCH_BYTES).hex()
+        publisher = self._publisher(hub, recovered, epoch)
+        self.path = OrderPath(
+            self.core,
+            self._journal,
+            publisher,
+            config=self.config.responses,
+            health=self.health,
+            clock=self._clock,
+            log=self._log,
+            metrics=self.metrics,
+        )
+        context = self._context()
+        self.api = build_api(context, stream_routes(context, hub, publisher, epoch))
+        self._observe(hub, publisher)
+        self._take_up(recovered)
+        return recovered
+
+    async def run(self) -> None:
+        """Until :meth:`stop`, with everything accepted before it settled and published."""
+        async with anyio.create_task_group() as tasks:
+            if self._reopens:
+                tasks.start_soon(self._reopen_after_grace)
+            await self.path.run()
+            tasks.cancel_scope.cancel()
+
+    def stop(self) -> None:
+        """Take nothing new and let the stages drain; :meth:`run` returns when they have."""
+        self.health.drain()
+        self.path.close()
+
+    def _publisher(self, hub: Hub, recovered: Recovered, epoch: str) -> Publisher:
+        core, now_us = recovered.core, self._clock.now_us()
+        grids = price_grids(core.rules.instruments)
+        depth = {name: core.venue.depth(name, sys.maxsize) for name in grids}
+        snapshots = PositionSnapshots(core.register, core.ledger, core.settlement, grids, self._clock)
+        return Publisher(
+            hub,
+            recovered.streams,
+            [
+                BookFeed(grid, core.venue.depth(name, sys.maxsize), epoch, now_us)
+                for name, grid in grids.items()
+            ],
+            writer=PrivateEventWriter(core.rules.instruments),
+            grids=grids,
+            snapshot=snapshots.of,
+            phase=PhaseFeed(_phase_now(recovered, now_us)),
+            log=self._log,
+        )
+
+    def _context(self) -> ApiContext:
+        core = self.core
+        return ApiContext(
+            rules=core.rules,
+            settings=ApiSettings(
+                admin_key_hash=hash_key(self._admin_key),
+                invite_code=self.config.game.invite_code,
+                max_body_bytes=self.config.server.max_body_bytes,
+            ),
+            intake=self.path.intake,
+            responses=self.path.responses,
+            health=self.health,
+            admission=core.admission,
+            register=core.register,
+            exposure=core.exposure,
+            ledger=core.ledger,
+            settlement=core.settlement,
+            teams=core.teams,
+            venue=core.venue,
+            clock=self._clock,
+            entropy=self._entropy,
+            request_ids=self.request_ids,
+            log=self._log,
+            tally=self._tally,
+            state_hash=core.state_hash,
+            queue_depths=self.path.depths,
+            exposition=self.metrics.exposition,
+        )
+
+    def _observe(self, hub: Hub, publisher: Publisher) -> None:
+        gauge, venue = self.metrics.gauge, self.core.venue
+        gauge("sockets", "Open WebSockets", lambda: hub.statistics().connections)
+        gauge("sockets_too_slow", "WebSockets closed with 4008", lambda: hub.statistics().too_slow)
+        gauge("publish_failures", "Messages that could not be told", lambda: publisher.statistics().failures)
+        gauge("orders_open", "Orders at rest", lambda: venue.statistics().live_orders)
+        gauge(
+            "book_dead_entries",
+            "Heap entries without order",
+            lambda: venue.statistics().dead_entries,
+        )
+        gauge("journal_sequence", "Last durable sequence", lambda: self._journal.last_sequence)
+
+    async def _void(self, recovered: Recovered, sequence: int, reason: str) -> None:
+        failure = recovered.failure
+        if failure is None or failure.sequence != sequence:
+            fails = "no command does" if failure is None else f"sequence {failure.sequence} does"
+            raise StartError(f"sequence {sequence} cannot be voided: it does not fail on replay, {fails}")
+        await note_operator_act(self._journal, Void(sequence, reason), self._clock)
+
+    def _take_up(self, recovered: Recovered) -> None:
+        """Where the last run left off: after a failure read-only, after a crash halted for a grace period."""
+        failure = recovered.failure
+        if failure is not None:
+            self._log.critical("replay failed, read-only", sequence=failure.sequence, error=failure.error)
+            self.health.halt(f"replay fails at sequence {failure.sequence} ({failure.error})")
+            return
+        crashed = not self._journal.was_clean and self.config.journal.restart_grace_s > 0
+        if crashed and self.core.admission.phase is Phase.CONTINUOUS:
+            self.path.submit_system(SetPhase(Phase.HALTED, RESTART_GRACE))
+            self._reopens = True
+        elif recovered.last_phase == SetPhase(Phase.HALTED, RESTART_GRACE):
+            self._reopens = True
+        self.health.run()
+
+    async def _reopen_after_grace(self) -> None:
+        await anyio.sleep(self.config.journal.restart_grace_s)
+        self.path.submit_system(SetPhase(Phase.CONTINUOUS, RESTART_GRACE))
+
+
+def _phase_now(recovered: Recovered, now_us: int) -> PhaseChange:
+    last = recovered.last_phase
+    return PhaseChange(
+        seq=0,
+        timestamp=time_text(now_us),
+        channel=PHASE_CHANNEL,
+        phase=recovered.core.admission.phase,
+        reason="start" if last is None else last.reason,
+    )

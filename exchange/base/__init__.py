@@ -1,0 +1,1 @@
+"""What everything stands on: time, entropy, random streams and every bound."""

@@ -1,0 +1,157 @@
+"""Every bound of the system and what happens at it, in one place.
+
+What an organiser may change is a default of :mod:`exchange.config` and names its bound here.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# --- numbers clients send ---------------------------------------------------------------------------
+MAX_QUANTITY: Final = 1_000_000
+"""Lots in one order; larger is INVALID_REQUEST."""
+MAX_PRICE: Final = 1_000_000_000.0
+"""Price in the currency; larger is INVALID_REQUEST."""
+MAX_PRICE_TICKS: Final = 2**31 - 1
+"""Price in ticks; larger is PRICE_OUT_OF_RANGE."""
+
+# --- the order path ---------------------------------------------------------------------------------
+ORDER_QUEUE_CAPACITY: Final = 4_096
+"""Commands of clients waiting for validate; when full the request gets 503 OVERLOADED at once."""
+SYSTEM_LANE_CAPACITY: Final = 8_192
+"""Places of ``order_queue`` that only system commands may take, beyond those of clients. Coalescing keeps
+one per team, instrument and kind, so it is never reached; if it were, the venue would halt by failure."""
+STAGE_QUEUE_CAPACITY: Final = 8_192
+"""Items between two stages; a full queue makes the stage before it wait, and so intake refuse."""
+STAGE_BATCH: Final = 256
+"""Items a stage takes in one turn before it lets the loop run."""
+MAX_IN_FLIGHT_PER_CONNECTION: Final = 64
+"""Requests of one connection under way; HTTP stops reading, a socket answers TOO_MANY_IN_FLIGHT."""
+
+# --- responses --------------------------------------------------------------------------------------
+MAX_PENDING_REQUESTS: Final = 1_000
+"""Requests waiting for their answer (seed 000); beyond it 503 OVERLOADED."""
+KEPT_RESPONSES: Final = 10_000
+"""Answered requests that ``GET /exchange/requests/{id}`` still knows; the oldest goes first."""
+
+# --- streams ----------------------------------------------------------------------------------------
+PRIVATE_STREAM_EVENTS: Final = 10_000
+"""Events kept per team for ``resume_from``; older is RESUME_TOO_OLD with a snapshot."""
+PUBLIC_STREAM_EVENTS: Final = 1_000
+"""Events kept per public channel for ``resume_from``; older gets a snapshot."""
+CONNECTION_BUFFER_BYTES: Final = 1_048_576
+"""Unsent bytes of one socket; beyond it the connection is closed with 4008."""
+CONNECTION_BUFFER_MESSAGES: Final = 1_000
+"""Unsent messages of one socket; beyond it the connection is closed with 4008."""
+MAX_SUBSCRIPTIONS: Final = 1_000
+"""Channels of one socket; one more is TOO_MANY_SUBSCRIPTIONS."""
+MAX_BOOK_LEVELS: Final = 1_000
+"""Levels of depth per side in one answer or snapshot."""
+
+# --- lists ------------------------------------------------------------------------------------------
+PAGE_DEFAULT: Final = 100
+PAGE_MAX: Final = 1_000
+"""Rows of one page; a larger ``limit`` is INVALID_REQUEST."""
+
+# --- the book ---------------------------------------------------------------------------------------
+MAX_DEAD_ENTRIES: Final = 64
+"""Entries of cancelled orders that one side of a book may keep whatever its size; above it they never
+outnumber its live orders: one more and the heap is rebuilt."""
+MAX_DEAD_SURFACING: Final = 1_024
+"""Dead entries that may surface one by one between two rebuilds, beside an eighth of the live orders; one more
+and the heap is rebuilt, so that no single command pays for a long run of them."""
+
+# --- the game ---------------------------------------------------------------------------------------
+MAX_TEAM_NAME: Final = 64
+"""Characters of a team's name; a longer one is INVALID_REQUEST."""
+MAX_ORDER_RATE: Final = 10_000
+"""Largest ``max_orders_per_second`` of a role, and so the size of a team's rate window; config beyond it does
+not load."""
+
+# --- what is kept of the past -----------------------------------------------------------------------
+FINISHED_ORDERS_PER_TEAM: Final = 10_000
+"""Finished orders the register still knows; the one that finished first goes first, then is UNKNOWN_ORDER."""
+CLIENT_ORDER_IDS_PER_TEAM: Final = 100_000
+"""Client order ids that a resend is compared with; beyond it the oldest is forgotten and free again."""
+EXECUTIONS_PER_TEAM: Final = 10_000
+"""Fills listed by ``GET /exchange/executions``; the oldest goes first."""
+TRADES_PER_INSTRUMENT: Final = 10_000
+"""Trades listed by ``GET /exchange/trades/{id}``; the oldest goes first."""
+
+# --- connections ------------------------------------------------------------------------------------
+MAX_HEADER_BYTES: Final = 16_384
+"""Request target, names and values of one request's head; beyond it 431 HEADERS_TOO_LARGE, connection closed."""
+MAX_HEADERS: Final = 100
+"""Header fields of one request, and trailer fields; beyond it 431 HEADERS_TOO_LARGE, connection closed."""
+MAX_TARGET_BYTES: Final = 4_096
+"""Path and query of one request; beyond it 414 URI_TOO_LONG, connection closed."""
+MAX_BODY_BYTES: Final = 65_536
+"""Body of one request; beyond it 413 BODY_TOO_LARGE, connection closed."""
+MAX_MESSAGE_BYTES: Final = 65_536
+"""One WebSocket message from a client; beyond it the socket is closed with 1009."""
+MAX_MESSAGE_FRAGMENTS: Final = 256
+"""Frames of one message; empty ones count too. Beyond it the socket is closed with 1009."""
+MAX_CONNECTIONS: Final = 10_000
+"""Open connections; one more gets 503 TOO_MANY_CONNECTIONS and is closed."""
+MAX_CONNECTIONS_PER_ADDRESS: Final = 1_000
+"""Open connections of one client address; one more gets 503 TOO_MANY_CONNECTIONS and is closed."""
+MAX_REFUSED_CONNECTIONS: Final = 100
+"""Connections over those limits that are still being told so; beyond it they are dropped without a word."""
+MAX_DISCARDED_BYTES: Final = 1_048_576
+"""What a refused client may still send while it reads its refusal; beyond it the connection is reset."""
+MAX_UNFLUSHED_FRAMES: Final = 128
+"""Frames gathered for one socket in one turn of the loop; at it they are written without waiting for the next."""
+
+# --- the journal ------------------------------------------------------------------------------------
+JOURNAL_BATCH_BYTES: Final = 8_388_608
+"""Payload of one batch, a hundred times what STAGE_BATCH commands take; a larger one is a programming error and
+``append`` raises."""
+JOURNAL_CHECKPOINT_PAGES: Final = 256
+"""Pages of 4 KiB the write-ahead log gathers before they are moved into the database, after the commit was
+acknowledged. So the log stays at about 1 MiB, and the next commit may wait about 1 ms."""
+JOURNAL_WAL_KEPT_BYTES: Final = 4_194_304
+"""Write-ahead log kept for reuse; what a larger batch or a long reader made it grow to is given back."""
+JOURNAL_READ_BATCHES: Final = 64
+"""Batches read at a time, so that a reader neither holds much memory nor holds up a checkpoint."""
+HEAD_DELAY_S: Final = 0.05
+"""From the first commit that the head file does not know to its write; with the write itself below 100 ms.
+Only batches younger than that can be lost to damage without being noticed."""
+
+# --- what a request carries ---------------------------------------------------------------------------
+MAX_QUERY_PARAMETERS: Final = 16
+"""Parameters in one query string; beyond it INVALID_REQUEST."""
+MAX_ECHOED_CHARACTERS: Final = 200
+"""Of what a client sent and an error message repeats; the rest is cut off."""
+PARSED_QUERIES: Final = 256
+"""Query strings of one operation whose parsed form is kept; the one not used for longest goes first."""
+KNOWN_KEYS: Final = 2_048
+"""API keys whose hash is kept; at the bound all are forgotten and hashed again when they come."""
+
+# --- sockets ----------------------------------------------------------------------------------------
+RESUME_SLICE: Final = 256
+"""Messages of a backlog handed to one socket at a time; the rest waits until the client has taken them."""
+BACKLOG_BUFFER_BYTES: Final = 65_536
+"""Unsent bytes of one socket above which its backlog waits."""
+SOCKET_IDLE_S: Final = 10.0
+"""Seconds a socket may be open without a key and without a subscription; then it is closed with 4001."""
+
+# --- recovery ---------------------------------------------------------------------------------------
+REPLAY_PROGRESS_RECORDS: Final = 10_000
+"""Records between two reports of progress of a replay."""
+
+# --- the SDK ----------------------------------------------------------------------------------------
+REQUEST_ATTEMPTS: Final = 5
+"""Times one request is sent before the SDK gives up: OutcomeUnknown where it may have taken effect."""
+MAX_RETRY_AFTER_S: Final = 30.0
+"""Longest wait the SDK lets an exchange ask for; a longer one is cut to this."""
+RECONNECT_ATTEMPTS: Final = 1_000
+"""Failed attempts in a row to reach the exchange's socket again, more than an hour; then streams end with an error."""
+HTTP_CONNECTIONS: Final = 100
+"""Connections one HTTP transport holds; a request beyond it waits for a free one, within its timeout."""
+MAX_ANSWER_BYTES: Final = 16_777_216
+"""One answer or message the SDK reads; a larger one is NotUnderstood, a socket is closed and opened again."""
+CLIENT_EVENTS: Final = 10_000
+"""Events a client holds for its reader. At it the streams stop where they are, and are resumed from there when
+half of them are read: nothing is lost unless the exchange no longer keeps it, which is told as StreamReset."""
+IN_PROCESS_MESSAGES: Final = 1_000
+"""Messages under way in one direction of an in-process socket; the sender waits."""

@@ -1,0 +1,97 @@
+"""The SDK: an asyncio client of the exchange, over HTTP, over one WebSocket, or in the same process."""
+
+from exchange.client.account import Account, OpenOrder
+from exchange.client.admin import OperatorClient, register
+from exchange.client.errors import (
+    ConnectionLost,
+    ExchangeError,
+    Forbidden,
+    NotFound,
+    NotUnderstood,
+    OutcomeUnknown,
+    RateLimited,
+    Rejected,
+    ServerFailed,
+    Timeout,
+    Unauthenticated,
+    Unavailable,
+)
+from exchange.client.event_stream import EventStream
+from exchange.client.events import ClientEvent, Disconnected, Reconnected, StreamReset
+from exchange.client.exchange_client import ExchangeClient
+from exchange.client.http import HttpTransport, WebSocketTransport
+from exchange.client.in_process import InProcessTransport
+from exchange.client.link import LinkSettings
+from exchange.client.order_book import Level, OrderBook
+from exchange.client.results import OrderReceipt
+from exchange.client.retries import Backoff, Retries
+from exchange.client.transport import Transport
+from exchange.model.order import OrderStatus
+from exchange.model.types import OrderType, Phase, Side, TimeInForce
+from exchange.wire.data import OrderView
+from exchange.wire.events import (
+    BookSnapshot,
+    BookUpdate,
+    ExecutionReport,
+    NewOrderAck,
+    OrderAmended,
+    OrderCancelled,
+    PhaseChange,
+    PositionSnapshot,
+    PositionUpdate,
+    TradeEvent,
+)
+from exchange.wire.queries import OrderFilter, WaitFor
+
+__all__ = [
+    "Account",
+    "Backoff",
+    "BookSnapshot",
+    "BookUpdate",
+    "ClientEvent",
+    "ConnectionLost",
+    "Disconnected",
+    "EventStream",
+    "ExchangeClient",
+    "ExchangeError",
+    "ExecutionReport",
+    "Forbidden",
+    "HttpTransport",
+    "InProcessTransport",
+    "Level",
+    "LinkSettings",
+    "NewOrderAck",
+    "NotFound",
+    "NotUnderstood",
+    "OpenOrder",
+    "OperatorClient",
+    "OrderAmended",
+    "OrderBook",
+    "OrderCancelled",
+    "OrderFilter",
+    "OrderReceipt",
+    "OrderStatus",
+    "OrderType",
+    "OrderView",
+    "OutcomeUnknown",
+    "Phase",
+    "PhaseChange",
+    "PositionSnapshot",
+    "PositionUpdate",
+    "RateLimited",
+    "Reconnected",
+    "Rejected",
+    "Retries",
+    "ServerFailed",
+    "Side",
+    "StreamReset",
+    "TimeInForce",
+    "Timeout",
+    "TradeEvent",
+    "Transport",
+    "Unauthenticated",
+    "Unavailable",
+    "WaitFor",
+    "WebSocketTransport",
+    "register",
+]

@@ -1,0 +1,114 @@
+"""Every operation the SDK uses, once: its HTTP form, and where there is one, its method of the socket."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from exchange.wire import data, socket
+from exchange.wire.ids import CLIENT_PREFIX
+from exchange.wire.queries import WaitFor
+from exchange.wire.requests import AmendRequest, OrderRequest, Request
+
+ORDERS: Final = "/exchange/orders"
+
+
+class Call(msgspec.Struct, frozen=True, gc=False):
+    """``data`` is the type in the answer. ``is_command``: the socket wraps it in a CommandResult."""
+
+    method: str
+    target: str
+    data: Any = None
+    body: Request | None = None
+    socket_method: str | None = None
+    params: Request | None = None
+    is_command: bool = False
+
+
+def read(target: str, data_type: Any, **query: Any) -> Call:
+    """A GET; parameters that are None are left out."""
+    return Call("GET", target + _query(query), data_type)
+
+
+def new_order(request: OrderRequest, wait: WaitFor) -> Call:
+    """Enter an order."""
+    target = ORDERS if wait is WaitFor.VALIDATION else f"{ORDERS}?wait={wait.value}"
+    return Call("POST", target, data.OrderResult, request)
+
+
+def new_order_by_socket(request: socket.NewOrderParams) -> Call:
+    """Enter an order over the socket; there is no HTTP form of this one."""
+    return Call("", "", data.OrderResult, None, "order.new", request, True)
+
+
+def cancel_order(order_id: str) -> Call:
+    """Cancel one order, named by the exchange's id or ``client:`` and the client's."""
+    return Call(
+        "DELETE", _order(order_id), data.OrderResult, None, "order.cancel", _named(order_id), is_command=True
+    )
+
+
+def amend_order(order_id: str, request: AmendRequest) -> Call:
+    """Give an order a new total quantity, a new limit or both."""
+    name = _named(order_id)
+    params = socket.AmendParams(
+        order_id=name.order_id,
+        client_order_id=name.client_order_id,
+        quantity=request.quantity,
+        price=request.price,
+    )
+    return Call("PATCH", _order(order_id), data.OrderResult, request, "order.amend", params, is_command=True)
+
+
+def cancel_orders(instrument_id: str | None) -> Call:
+    """Cancel every open order, or those in one instrument."""
+    params = socket.CancelAllParams(instrument_id=instrument_id)
+    target = ORDERS + _query({"instrument_id": instrument_id})
+    return Call("DELETE", target, data.CancelAllResult, None, "orders.cancel", params, is_command=True)
+
+
+def get_order(order_id: str) -> Call:
+    """One order as it stands."""
+    return Call("GET", _order(order_id), data.OrderView, None, "order.get", _named(order_id))
+
+
+def open_orders(instrument_id: str | None, after: str | None, limit: int) -> Call:
+    """A page of open orders, newest first."""
+    params = socket.OpenOrdersParams(instrument_id=instrument_id, after=after, limit=limit)
+    target = ORDERS + _query({"instrument_id": instrument_id, "after": after, "limit": limit})
+    return Call("GET", target, data.OrderList, None, "orders.open", params)
+
+
+def positions() -> Call:
+    """Positions, cash and profit of the team."""
+    return Call("GET", "/positions", data.Positions, None, "positions.get", socket.NoParams())
+
+
+def book(instrument_id: str, depth: int) -> Call:
+    """Depth of one instrument."""
+    params = socket.BookParams(instrument_id=instrument_id, depth=depth)
+    target = f"/exchange/orderbook/{segment(instrument_id)}?depth={depth}"
+    return Call("GET", target, data.Orderbook, None, "book.get", params)
+
+
+def segment(text: str) -> str:
+    """``text`` as one part of a path."""
+    return quote(text, safe=":")
+
+
+def _order(order_id: str) -> str:
+    return f"{ORDERS}/{segment(order_id)}"
+
+
+def _named(order_id: str) -> socket.OrderNameParams:
+    if order_id.startswith(CLIENT_PREFIX):
+        return socket.OrderNameParams(client_order_id=order_id.removeprefix(CLIENT_PREFIX))
+    return socket.OrderNameParams(order_id=order_id)
+
+
+def _query(query: Mapping[str, Any]) -> str:
+    given = {name: value for name, value in query.items() if value is not None}
+    return f"?{urlencode(given)}" if given else ""

@@ -1,0 +1,85 @@
+"""Depth kept from venue events alone, for whoever sees what the venue reports and not its books."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
+
+from exchange.engine.book import Depth, Level, best_levels
+from exchange.model.events import Acknowledged, Amended, AnyVenueEvent, Cancelled, Traded
+from exchange.model.types import Side
+
+__all__ = ["BookEvent", "Depth", "DepthView", "Level", "LevelChange"]
+
+BookEvent: TypeAlias = Acknowledged | Traded | Cancelled | Amended
+"""The events that have an instrument and may change its levels."""
+
+LevelChange: TypeAlias = tuple[Side, int, int]
+"""Side, price in ticks, and the lots that rest there now; 0 when the level is gone."""
+
+_BUY, _SELL = Side.BUY, Side.SELL
+
+
+class DepthView:
+    """Lots at each price of one instrument: always what :meth:`Venue.depth` would say."""
+
+    def __init__(self, instrument_id: str) -> None:
+        self._instrument_id = instrument_id
+        self._bids = _Totals()
+        self._asks = _Totals()
+
+    def apply(self, events: Iterable[AnyVenueEvent]) -> list[LevelChange]:
+        """Take all events of one command, in order; gives each level that differs from before it.
+
+        Events of other instruments are passed over.
+        """
+        entered: Acknowledged | None = None
+        for event in events:
+            match event:
+                case Acknowledged(instrument_id=self._instrument_id):
+                    # Counted as if it rested; its trades and its cancel take it out again.
+                    entered = event
+                    self._of(event.side).add(event.price_ticks, event.quantity)
+                case Traded(instrument_id=self._instrument_id):
+                    self._of(event.taker_side.opposite).add(event.price_ticks, -event.quantity)
+                    if entered is not None and event.taker_order_id == entered.order_id:
+                        self._of(entered.side).add(entered.price_ticks, -event.quantity)
+                case Cancelled(instrument_id=self._instrument_id):
+                    self._of(event.side).add(event.price_ticks, -event.remaining)
+                case Amended(instrument_id=self._instrument_id):
+                    totals = self._of(event.side)
+                    totals.add(event.old_price_ticks, -event.old_remaining)
+                    totals.add(event.price_ticks, event.remaining)
+                case _:
+                    pass
+        return [*self._bids.take_changes(_BUY), *self._asks.take_changes(_SELL)]
+
+    def snapshot(self, levels: int) -> Depth:
+        """At most ``levels`` levels a side, best first."""
+        return best_levels(self._bids.now, self._asks.now, levels)
+
+    def _of(self, side: Side) -> _Totals:
+        return self._bids if side is _BUY else self._asks
+
+
+class _Totals:
+    """Lots at each price of one side, and what they were before this command."""
+
+    def __init__(self) -> None:
+        self.now: dict[int, int] = {}
+        self._before: dict[int, int] = {}
+
+    def add(self, price_ticks: int, quantity: int) -> None:
+        total = self.now.get(price_ticks, 0)
+        self._before.setdefault(price_ticks, total)
+        if total + quantity:
+            self.now[price_ticks] = total + quantity
+        else:
+            self.now.pop(price_ticks, None)
+
+    def take_changes(self, side: Side) -> Iterator[LevelChange]:
+        before, self._before = self._before, {}
+        for price_ticks, total in before.items():
+            now = self.now.get(price_ticks, 0)
+            if now != total:
+                yield side, price_ticks, now

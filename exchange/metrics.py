@@ -1,0 +1,87 @@
+"""What operators watch, in Prometheus' words. Each running exchange has a registry of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from time import perf_counter
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
+
+_FAST: Final = (25e-6, 50e-6, 1e-4, 25e-5, 5e-4, 1e-3, 25e-4, 5e-3, 1e-2, 25e-3, 5e-2, 0.1, 0.25, 1.0, 5.0)
+_BATCH: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+class StageMeter:
+    """One stage: seconds and items per batch, failures."""
+
+    def __init__(self, seconds: Histogram, items: Histogram, failures: Counter) -> None:
+        self._seconds = seconds
+        self._items = items
+        self.failures = failures
+
+    @contextmanager
+    def batch(self, items: int) -> Iterator[None]:
+        """Measure one synchronous batch of ``items``."""
+        started = perf_counter()
+        yield
+        self._seconds.observe(perf_counter() - started)
+        self._items.observe(items)
+
+
+class Metrics:
+    """Every metric of the server; docs/operations.md lists them."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._stage_seconds = self._histogram(
+            "stage_batch_seconds", "Work of a stage on one batch", _FAST, "stage"
+        )
+        self._stage_items = self._histogram(
+            "stage_batch_items", "Items in one batch of a stage", _BATCH, "stage"
+        )
+        self._stage_failures = self._counter("stage_failures", "Exceptions met by a stage", "stage")
+        self.request_seconds = self._histogram(
+            "request_seconds", "Registration to answer of a command", _FAST
+        )
+        self.commit_seconds = self._histogram("journal_commit_seconds", "One durable commit (fsync)", _FAST)
+        self.loop_lag_seconds = self._histogram("loop_lag_seconds", "Delay of the event loop's timer", _FAST)
+        self.orders = self._counter("orders", "Orders accepted")
+        self.commands = self._counter("commands", "Commands sequenced", "kind")
+        self.trades = self._counter("trades", "Trades made")
+        self.rejections = self._counter("rejections", "Commands refused", "code")
+        self.task_restarts = self._counter("task_restarts", "Tasks restarted after a failure", "task")
+
+    def stage(self, name: str) -> StageMeter:
+        """The meter of the stage called ``name``."""
+        return StageMeter(
+            self._stage_seconds.labels(name),
+            self._stage_items.labels(name),
+            self._stage_failures.labels(name),
+        )
+
+    def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """A value that is read when somebody looks."""
+        Gauge(f"exchange_{name}", text, registry=self.registry).set_function(read)
+
+    def gauges(
+        self, name: str, text: str, label: str, reads: Iterable[tuple[str, Callable[[], float]]]
+    ) -> None:
+        """Several values of one kind, told apart by ``label``."""
+        gauge = Gauge(f"exchange_{name}", text, [label], registry=self.registry)
+        for value, read in reads:
+            gauge.labels(value).set_function(read)
+
+    def exposition(self) -> bytes:
+        """The text that ``/metrics`` answers."""
+        return generate_latest(self.registry)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"exchange_{name}", text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, buckets: Iterable[float], *labels: str) -> Histogram:
+        return Histogram(f"exchange_{name}", text, labels, buckets=tuple(buckets), registry=self.registry)

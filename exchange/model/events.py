@@ -1,0 +1,166 @@
+"""What happened. First what the venue reports, then what a team is told about it.
+
+Venue events are in the order in which they happened within one command. Private events carry the place in
+their team's stream (``seq``, from 1), the same on every replay.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from exchange.model.types import CancelReason, Liquidity, OrderType, Phase, Side, TimeInForce
+
+
+class VenueEvent(msgspec.Struct, frozen=True, gc=False):
+    """Base of what match reports."""
+
+
+class Acknowledged(VenueEvent, frozen=True, gc=False):
+    """Match took the order, also an immediate-or-cancel or market one; comes before its trades.
+
+    ``price_ticks`` of a market order is the edge of the band it was given.
+    """
+
+    order_id: int
+    instrument_id: str
+    side: Side
+    price_ticks: int
+    quantity: int
+
+
+class Traded(VenueEvent, frozen=True, gc=False):
+    """One match, at the resting order's price. Accounts are opaque to the venue."""
+
+    trade_id: int
+    instrument_id: str
+    price_ticks: int
+    quantity: int
+    maker_order_id: int
+    taker_order_id: int
+    maker_account: int
+    taker_account: int
+    taker_side: Side
+
+
+class Cancelled(VenueEvent, frozen=True, gc=False):
+    """The order left the book, or its remainder never entered it. ``remaining`` lots were given up."""
+
+    order_id: int
+    instrument_id: str
+    side: Side
+    price_ticks: int
+    remaining: int
+    reason: CancelReason
+
+
+class Amended(VenueEvent, frozen=True, gc=False):
+    """After the trades of the amend. ``quantity`` is the new total; ``old_*`` is what stood in the book."""
+
+    order_id: int
+    instrument_id: str
+    side: Side
+    price_ticks: int
+    quantity: int
+    remaining: int
+    old_price_ticks: int
+    old_remaining: int
+
+
+class CancelRefused(VenueEvent, frozen=True, gc=False):
+    """Not resting: filled, cancelled or never there."""
+
+    order_id: int
+
+
+class AmendRefused(VenueEvent, frozen=True, gc=False):
+    """Not resting: filled, cancelled or never there."""
+
+    order_id: int
+
+
+class PhaseChanged(VenueEvent, frozen=True, gc=False):
+    """The market day moved on."""
+
+    phase: Phase
+    reason: str
+
+
+AnyVenueEvent: TypeAlias = (
+    Acknowledged | Traded | Cancelled | Amended | CancelRefused | AmendRefused | PhaseChanged
+)
+
+
+class PrivateEvent(msgspec.Struct, frozen=True, gc=False):
+    """Base of what one team is told. Fields as in :mod:`exchange.wire.events`, in integers."""
+
+    account: int
+    seq: int
+    timestamp_us: int
+
+
+class OrderEvent(PrivateEvent, frozen=True, gc=False):
+    """Base of what happened to one order; ``request_id`` is that of the request that caused or entered it."""
+
+    order_id: int
+    client_order_id: str | None
+    request_id: str
+    instrument_id: str
+    side: Side
+
+
+class NewOrderAck(OrderEvent, frozen=True, gc=False):
+    """``price_ticks`` is None for a market order."""
+
+    order_type: OrderType
+    time_in_force: TimeInForce
+    price_ticks: int | None
+    quantity: int
+
+
+class ExecutionReport(OrderEvent, frozen=True, gc=False):
+    """One fill: one order's half of a trade. ``fees`` in money, signed."""
+
+    exec_id: int
+    trade_id: int
+    price_ticks: int
+    quantity: int
+    liquidity: Liquidity
+    fees: int
+    filled_quantity: int
+    remaining_quantity: int
+
+
+class OrderAmended(OrderEvent, frozen=True, gc=False):
+    """``quantity`` is the new total."""
+
+    price_ticks: int
+    quantity: int
+    filled_quantity: int
+    remaining_quantity: int
+
+
+class OrderCancelled(OrderEvent, frozen=True, gc=False):
+    """``cancelled_quantity`` lots were given up; ``price_ticks`` is None for a market order."""
+
+    price_ticks: int | None
+    cancelled_quantity: int
+    filled_quantity: int
+    reason: CancelReason
+
+
+class PositionUpdate(PrivateEvent, frozen=True, gc=False):
+    """After each fill. ``cost`` is the total cost of what is open, with the sign of the position; all but
+    ``position`` is money. ``cash`` and ``fees`` are those of the whole account.
+    """
+
+    instrument_id: str
+    position: int
+    cost: int
+    realised_pnl: int
+    cash: int
+    fees: int
+
+
+AnyPrivateEvent: TypeAlias = NewOrderAck | ExecutionReport | OrderAmended | OrderCancelled | PositionUpdate

@@ -1,0 +1,35 @@
+"""The rules of one game: everything a replay needs to know besides the commands."""
+
+from __future__ import annotations
+
+import msgspec
+
+from exchange.model.instrument import Instrument
+from exchange.model.roles import Role
+from exchange.model.types import SelfTradePrevention
+
+
+class Bands(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How far from the reference price an order may be. Shares of a price are parts per million.
+
+    Underlyings: ``underlying_ppm`` of the reference. Options: the reference plus or minus the largest of
+    ``option_ppm`` of it, ``option_underlying_ppm`` of the underlying's reference and ``option_min_ticks``.
+    """
+
+    enabled: bool = True
+    underlying_ppm: int = 200_000
+    option_ppm: int = 200_000
+    option_underlying_ppm: int = 20_000
+    option_min_ticks: int = 10
+
+
+class GameRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """First record of every journal; an open game keeps the rules it began with."""
+
+    preset: str
+    instruments: tuple[Instrument, ...]
+    roles: tuple[Role, ...]
+    bands: Bands = Bands()
+    self_trade_prevention: SelfTradePrevention = SelfTradePrevention.CANCEL_TAKER
+    max_teams: int = 1_000
+    seed: int = 1

@@ -1,0 +1,104 @@
+"""Enumerations that appear in commands, events and messages. Values are what clients see."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Side(Enum):
+    """FIX Side (54)."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+    @property
+    def opposite(self) -> Side:
+        return Side.SELL if self is Side.BUY else Side.BUY
+
+    @property
+    def sign(self) -> int:
+        """+1 for a buy, -1 for a sell: multiplied by a quantity it is the change of position."""
+        return 1 if self is Side.BUY else -1
+
+
+class OrderType(Enum):
+    """FIX OrdType (40)."""
+
+    LIMIT = "limit"
+    MARKET = "market"
+
+
+class TimeInForce(Enum):
+    """FIX TimeInForce (59)."""
+
+    GTC = "gtc"
+    DAY = "day"
+    IOC = "ioc"
+
+
+class Liquidity(Enum):
+    """FIX LastLiquidityInd (851): who was resting."""
+
+    MAKER = "maker"
+    TAKER = "taker"
+    AUCTION = "auction"
+
+
+class SelfTradePrevention(Enum):
+    """What happens when a team's order would trade with its own resting order."""
+
+    NONE = "none"
+    CANCEL_TAKER = "cancel_taker"
+
+
+class Phase(Enum):
+    """State of the market day; GAME.md has the table of what each one allows."""
+
+    CONTINUOUS = "continuous"
+    HALTED = "halted"
+    CLOSED = "closed"
+
+    @property
+    def accepts_orders(self) -> bool:
+        """Whether new orders and amends may enter."""
+        return self is Phase.CONTINUOUS
+
+    @property
+    def accepts_cancels(self) -> bool:
+        return self is not Phase.CLOSED
+
+
+class CancelReason(Enum):
+    """Why an order ended without being filled; ``reason`` of ``order_cancelled``."""
+
+    REQUESTED = "requested"
+    IOC_REMAINDER = "ioc_remainder"
+    NO_LIQUIDITY = "no_liquidity"
+    SELF_TRADE = "self_trade"
+    AMENDED_BELOW_FILLED = "amended_below_filled"
+    PORTFOLIO_LIMIT = "portfolio_limit"
+    TEAM_DISABLED = "team_disabled"
+    MARKET_CLOSE = "market_close"
+
+
+class InstrumentKind(Enum):
+    """What an instrument is."""
+
+    INDEX = "index"
+    ETF = "etf"
+    OPTION = "option"
+
+
+class OptionKind(Enum):
+    """Right of an option."""
+
+    CALL = "call"
+    PUT = "put"
+
+
+class Scope(Enum):
+    """What an API key may do."""
+
+    READ = "read"
+    TRADE = "trade"
+    ADMIN = "admin"

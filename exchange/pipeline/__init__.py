@@ -1,0 +1,1 @@
+"""The order path: stages as tasks on bounded queues. Pipes decide nothing."""

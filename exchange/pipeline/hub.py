@@ -1,0 +1,279 @@
+"""The sockets that listen, and what each of them has been told.
+
+Nothing here awaits while it tells: a message is encoded once per encoding and the same bytes go to every
+socket's bounded buffer. A socket that falls behind is closed and the others never notice.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from exchange.base.bounds import (
+    BACKLOG_BUFFER_BYTES,
+    CONNECTION_BUFFER_BYTES,
+    CONNECTION_BUFFER_MESSAGES,
+    RESUME_SLICE,
+)
+from exchange.pipeline.streams import Feed
+from exchange.wire.encode_events import ENCODERS, Encoding
+from exchange.wire.events import AnyEvent
+
+TOO_SLOW: Final = 4008
+"""Close code of a socket with more unsent than its buffer may hold."""
+LOGGED_OUT: Final = 4003
+"""Close code of a socket whose key is void."""
+BROKEN: Final = 1011
+"""Close code of a socket that could not be told something: a bug here; it may resume."""
+
+
+class Outlet(Protocol):
+    """The sending half of one socket. Only ``drained`` awaits."""
+
+    def write(self, frame: bytes) -> bool:
+        """Hand in a whole frame; False when the client is gone."""
+        ...
+
+    def buffered_bytes(self) -> int: ...
+
+    def buffered_messages(self) -> int: ...
+
+    def close(self, code: int, reason: str) -> None: ...
+
+    async def drained(self) -> None:
+        """Until the client has taken most of what is buffered, or is gone."""
+        ...
+
+
+class Connection:
+    """One socket. ``account`` is None until it logged in; ``round`` is when its buffer was last looked at."""
+
+    __slots__ = ("account", "backlog", "encoding", "is_open", "outlet", "round", "subscriptions")
+
+    def __init__(self, outlet: Outlet, encoding: Encoding) -> None:
+        self.outlet = outlet
+        self.encoding = encoding
+        self.account: int | None = None
+        self.subscriptions: dict[str, Subscription] = {}
+        self.backlog: deque[Subscription] = deque()
+        self.is_open = True
+        self.round = 0
+
+
+class Subscription:
+    """One stream on one socket. ``cursor`` is the last sequence it was told, None before its snapshot."""
+
+    __slots__ = ("connection", "cursor", "feed")
+
+    def __init__(self, connection: Connection, feed: Feed, cursor: int | None) -> None:
+        self.connection = connection
+        self.feed = feed
+        self.cursor = cursor
+
+
+class HubStatistics(msgspec.Struct, frozen=True):
+    """Sockets now, and counts since the start."""
+
+    connections: int
+    opened: int
+    too_slow: int
+    client_gone: int
+    messages: int
+
+
+class Hub:
+    """Every open socket and its subscriptions; single event loop, no locks."""
+
+    def __init__(self, framers: Mapping[Encoding, Callable[[bytes], bytes]]) -> None:
+        self._write_frame: dict[Encoding, Callable[[Any], bytes]] = {
+            encoding: _framed(ENCODERS[encoding], framers[encoding]) for encoding in Encoding
+        }
+        self._connections: dict[Connection, None] = {}
+        self._round = 0
+        self._opened = self._too_slow = self._client_gone = self._messages = 0
+
+    # --- the life of a socket -------------------------------------------------------------------
+
+    def open(self, outlet: Outlet, encoding: Encoding) -> Connection:
+        """Take up a socket; its owner calls :meth:`closed` when it is gone, whoever closed it."""
+        connection = Connection(outlet, encoding)
+        self._connections[connection] = None
+        self._opened += 1
+        return connection
+
+    def closed(self, connection: Connection, *, lost: bool = False) -> None:
+        """Forget a socket; harmless when it is forgotten already. ``lost``: the client just went away."""
+        if not connection.is_open:
+            return
+        self._client_gone += lost
+        connection.is_open = False
+        del self._connections[connection]
+        for subscription in connection.subscriptions.values():
+            subscription.feed.live.pop(subscription, None)
+        connection.subscriptions.clear()
+        connection.backlog.clear()
+
+    def close(self, connection: Connection, code: int, reason: str) -> None:
+        """Close a socket from this side and forget it."""
+        if connection.is_open:
+            self.closed(connection)
+            connection.outlet.close(code, reason)
+
+    def close_team(self, account: int, code: int, reason: str) -> None:
+        """Close every socket of one team."""
+        for connection in [each for each in self._connections if each.account == account]:
+            self.close(connection, code, reason)
+
+    def break_off(self, feed: Feed) -> None:
+        """Close every socket that is live on ``feed``, which could not be told something."""
+        for subscription in list(feed.live):
+            self.close(subscription.connection, BROKEN, "internal error")
+
+    # --- subscriptions --------------------------------------------------------------------------
+
+    def subscribe(self, connection: Connection, feed: Feed, resume_from: int | None) -> None:
+        """Enter a subscription; :meth:`advance` sends what it is owed, then it is live.
+
+        ``resume_from`` lies within what the feed still has; None begins with the feed's snapshot.
+        """
+        subscription = Subscription(connection, feed, resume_from)
+        feed.is_kept = True
+        connection.subscriptions[feed.name] = subscription
+        connection.backlog.append(subscription)
+
+    def unsubscribe(self, connection: Connection, channel: str) -> bool:
+        """End a subscription; False when there is none."""
+        subscription = connection.subscriptions.pop(channel, None)
+        if subscription is None:
+            return False
+        if subscription in subscription.feed.live:
+            del subscription.feed.live[subscription]
+        else:
+            connection.backlog.remove(subscription)
+        return True
+
+    def advance(self, connection: Connection) -> bool:
+        """Send of the backlog what the socket takes now; True when nothing is left."""
+        backlog = connection.backlog
+        while backlog:
+            if connection.outlet.buffered_bytes() > BACKLOG_BUFFER_BYTES:
+                return False
+            subscription = backlog[0]
+            if self._advance(subscription) and backlog:
+                backlog.popleft()
+                subscription.feed.live[subscription] = None
+        return True
+
+    async def catch_up(self, connection: Connection) -> None:
+        """Send the whole backlog at the client's own pace."""
+        while not self.advance(connection):
+            await connection.outlet.drained()
+
+    def _advance(self, subscription: Subscription) -> bool:
+        feed, connection = subscription.feed, subscription.connection
+        if subscription.cursor is None:
+            messages, subscription.cursor = feed.begin()
+        elif subscription.cursor < feed.oldest_resume:
+            # What it is owed has left the stream while it was reading.
+            self._close_slow(connection)
+            return False
+        else:
+            messages = feed.after(subscription.cursor, RESUME_SLICE)
+            subscription.cursor += len(messages)
+        write_frame = self._write_frame[connection.encoding]
+        self._write(connection, [write_frame(message) for message in messages])
+        return connection.is_open and subscription.cursor >= feed.last_seq
+
+    # --- telling --------------------------------------------------------------------------------
+
+    def send(self, connection: Connection, message: Any) -> bool:
+        """Send one message to one socket; False when it is gone."""
+        return self._write(connection, (self._write_frame[connection.encoding](message),))
+
+    def begin_round(self) -> None:
+        """A batch begins: each socket's buffer is looked at once, before its first message.
+
+        One command may tell a team more than a buffer holds (all its orders cancelled): a socket that had
+        kept up until now is not closed for that.
+        """
+        self._round += 1
+
+    def tell(self, feed: Feed, messages: Sequence[AnyEvent]) -> None:
+        """Send messages, consecutive and the newest of ``feed``, to all that are live on it."""
+        if not feed.live or not messages:
+            return
+        first, last = messages[0].seq, messages[-1].seq
+        frames: dict[Encoding, list[bytes]] = {}
+        for subscription in list(feed.live):
+            connection, cursor = subscription.connection, subscription.cursor
+            assert cursor is not None
+            assert cursor >= first - 1, "a live subscription has everything before"
+            if cursor >= last or not self._has_room(connection):
+                continue
+            encoded = self._encoded(frames, connection.encoding, messages)
+            known = cursor + 1 - first
+            subscription.cursor = last
+            self._write(connection, encoded[known:] if known else encoded)
+
+    def tell_others(self, feed: Feed, messages: Sequence[AnyEvent]) -> None:
+        """Send ``messages`` to every socket that did not subscribe to ``feed``."""
+        frames: dict[Encoding, list[bytes]] = {}
+        for connection in list(self._connections):
+            if feed.name not in connection.subscriptions and self._has_room(connection):
+                self._write(connection, self._encoded(frames, connection.encoding, messages))
+
+    def has_room(self, connection: Connection) -> bool:
+        """Whether the socket may be told more; one that fell behind is closed now."""
+        outlet = connection.outlet
+        if (
+            outlet.buffered_bytes() <= CONNECTION_BUFFER_BYTES
+            and outlet.buffered_messages() <= CONNECTION_BUFFER_MESSAGES
+        ):
+            return True
+        self._close_slow(connection)
+        return False
+
+    def statistics(self) -> HubStatistics:
+        """For metrics and for ``/admin/status``."""
+        return HubStatistics(
+            connections=len(self._connections),
+            opened=self._opened,
+            too_slow=self._too_slow,
+            client_gone=self._client_gone,
+            messages=self._messages,
+        )
+
+    def _encoded(
+        self, frames: dict[Encoding, list[bytes]], encoding: Encoding, messages: Iterable[AnyEvent]
+    ) -> list[bytes]:
+        encoded = frames.get(encoding)
+        if encoded is None:
+            write_frame = self._write_frame[encoding]
+            encoded = frames[encoding] = [write_frame(message) for message in messages]
+        return encoded
+
+    def _has_room(self, connection: Connection) -> bool:
+        if connection.round == self._round:
+            return connection.is_open
+        connection.round = self._round
+        return self.has_room(connection)
+
+    def _close_slow(self, connection: Connection) -> None:
+        self._too_slow += 1
+        self.close(connection, TOO_SLOW, "too slow")
+
+    def _write(self, connection: Connection, frames: Iterable[bytes]) -> bool:
+        write = connection.outlet.write
+        for frame in frames:
+            if not write(frame):
+                self.closed(connection, lost=True)
+                return False
+            self._messages += 1
+        return True
+
+
+def _framed(encode: Callable[[Any], bytes], frame: Callable[[bytes], bytes]) -> Callable[[Any], bytes]:
+    return lambda message: frame(encode(message))

@@ -1,0 +1,105 @@
+"""The second stage: drive the venue with what is durable."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from exchange.base.clock import Clock
+from exchange.log import Logger
+from exchange.metrics import Metrics
+from exchange.model.answers import OrderAnswer, OrderReport
+from exchange.model.commands import NewOrder, Record
+from exchange.model.events import AnyVenueEvent
+from exchange.pipeline.health import Health, halted_refusal
+from exchange.pipeline.messages import Matched, MatchItem, Sequenced, TradeItem
+from exchange.pipeline.responses import OrderResponseService, PendingRequest, ResponseStatus, Wait
+from exchange.pipeline.stage import Stage
+
+
+class Matches(Protocol):
+    """The one service this stage calls."""
+
+    def apply(self, record: Record) -> list[AnyVenueEvent]: ...
+
+
+class Previews(Protocol):
+    """What ``?wait=matching`` is told before anything is booked."""
+
+    def preview(self, record: Record, events: list[AnyVenueEvent]) -> OrderReport | None: ...
+
+
+class MatchStage(Stage[Sequenced]):
+    """Takes from ``match_queue``, puts what the venue made of it on ``trade_queue``.
+
+    After an exception the venue is halted by failure: half-applied state must not trade, so everything that
+    follows is only answered. The journal has it; the next start replays it.
+    """
+
+    def __init__(
+        self,
+        match_queue: asyncio.Queue[MatchItem],
+        trade_queue: asyncio.Queue[TradeItem],
+        *,
+        venue: Matches,
+        previews: Previews,
+        responses: OrderResponseService,
+        health: Health,
+        clock: Clock,
+        log: Logger,
+        metrics: Metrics,
+    ) -> None:
+        super().__init__(match_queue, metrics.stage("match"))
+        self._trade_queue = trade_queue
+        self._venue = venue
+        self._previews = previews
+        self._responses = responses
+        self._health = health
+        self._clock = clock
+        self._log = log
+
+    async def _process(self, batch: list[Sequenced]) -> None:
+        with self._meter.batch(len(batch)):
+            results = [result for item in batch if (result := self._match(item)) is not None]
+        for result in results:
+            await self._trade_queue.put(result)
+
+    async def _pass_sentinel(self) -> None:
+        await self._trade_queue.put(None)
+
+    def _match(self, item: Sequenced) -> Matched | None:
+        record, pending = item.record, item.pending
+        if self._health.is_stale:
+            self._give_up(pending)
+            return None
+        try:
+            events = self._venue.apply(record)
+            if pending is not None:
+                self._tell_matched(record, events, pending)
+        except Exception as error:
+            self._meter.failures.inc()
+            self._log.exception("match failed, venue halted", sequence=record.sequence)
+            self._health.halt(f"match failed at sequence {record.sequence}: {error!r}")
+            self._give_up(pending)
+            return None
+        return Matched(record, events, pending)
+
+    def _tell_matched(self, record: Record, events: list[AnyVenueEvent], pending: PendingRequest) -> None:
+        pending.matched_ns = self._clock.monotonic_ns()
+        if pending.answer is not None:
+            return
+        pending.status = ResponseStatus.SETTLING
+        command = record.command
+        if pending.wait is Wait.MATCHING and isinstance(command, NewOrder):
+            answer = OrderAnswer(
+                record.sequence,
+                record.timestamp_us,
+                command.instrument_id,
+                command.client_order_id,
+                report=self._previews.preview(record, events),
+            )
+            self._responses.complete(pending, answer)
+
+    def _give_up(self, pending: PendingRequest | None) -> None:
+        if pending is not None:
+            self._responses.complete(pending, halted_refusal(pending.order_id))

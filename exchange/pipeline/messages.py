@@ -1,0 +1,49 @@
+"""What travels on the four queues. The command stays the same object from intake to publish."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import msgspec
+
+from exchange.model.commands import AnyCommand, Record
+from exchange.model.events import AnyPrivateEvent, AnyVenueEvent
+from exchange.pipeline.responses import PendingRequest
+
+
+class Submission(msgspec.Struct, frozen=True, gc=False):
+    """On ``order_queue``. ``pending`` is None for a system command: nobody waits."""
+
+    command: AnyCommand
+    pending: PendingRequest | None
+
+
+class Sequenced(msgspec.Struct, frozen=True, gc=False):
+    """On ``match_queue``: durable."""
+
+    record: Record
+    pending: PendingRequest | None
+
+
+class Matched(msgspec.Struct, frozen=True, gc=False):
+    """On ``trade_queue``: what the venue made of one command."""
+
+    record: Record
+    events: list[AnyVenueEvent]
+    pending: PendingRequest | None
+
+
+class Outgoing(msgspec.Struct, frozen=True, gc=False):
+    """On ``websocket_queue``: booked, ready to be told."""
+
+    record: Record
+    events: list[AnyVenueEvent]
+    private: Sequence[AnyPrivateEvent]
+
+
+OrderItem: TypeAlias = Submission | None
+MatchItem: TypeAlias = Sequenced | None
+TradeItem: TypeAlias = Matched | None
+WebsocketItem: TypeAlias = Outgoing | None
+"""None is the shutdown sentinel of every queue."""

@@ -1,0 +1,211 @@
+"""Numbered streams: what clients are told, in order, kept for a while so that a client can resume.
+
+A stream has a sequence of its own, from 1 without gaps. ``resume_from`` N means "I have everything up to N".
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterable
+from itertools import islice
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from exchange.base.bounds import PRIVATE_STREAM_EVENTS, PUBLIC_STREAM_EVENTS
+from exchange.model.events import AnyPrivateEvent
+from exchange.wire.events import AnyEvent, PhaseChange, PositionSnapshot
+
+if TYPE_CHECKING:
+    from exchange.pipeline.hub import Subscription
+
+PHASE_CHANNEL = "phase"
+PRIVATE_CHANNEL = "private"
+
+T = TypeVar("T")
+
+
+class StreamGap(Exception):
+    """A bug: an event came that does not follow the one before it."""
+
+
+class Ring(Generic[T]):
+    """The last ``size`` items of a stream; the newest has the sequence ``last_seq``."""
+
+    __slots__ = ("_items", "last_seq")
+
+    def __init__(self, size: int, last_seq: int = 0) -> None:
+        self._items: deque[T] = deque(maxlen=size)
+        self.last_seq = last_seq
+
+    def append(self, seq: int, item: T) -> None:
+        """Keep ``item``; raises :class:`StreamGap` unless ``seq`` follows ``last_seq``."""
+        if seq != self.last_seq + 1:
+            raise StreamGap(f"{seq} after {self.last_seq}")
+        self._items.append(item)
+        self.last_seq = seq
+
+    def skip_to(self, seq: int) -> None:
+        """Go on from ``seq`` with nothing kept: whoever resumes from before it gets a snapshot."""
+        self._items.clear()
+        self.last_seq = seq
+
+    @property
+    def oldest_resume(self) -> int:
+        """The smallest sequence after which everything is still here."""
+        return self.last_seq - len(self._items)
+
+    def after(self, seq: int, limit: int) -> list[T]:
+        """The items that follow ``seq``, at most ``limit``; ``oldest_resume`` <= ``seq`` <= ``last_seq``."""
+        items = self._items
+        start = len(items) - (self.last_seq - seq)
+        return list(islice(items, start, start + limit))
+
+
+class PrivateStreams:
+    """What every team was told. Settle numbered the events; here they are only kept."""
+
+    def __init__(self, size: int = PRIVATE_STREAM_EVENTS) -> None:
+        self._size = size
+        self._rings: dict[int, Ring[AnyPrivateEvent]] = {}
+
+    def of(self, account: int) -> Ring[AnyPrivateEvent]:
+        """The stream of one team."""
+        ring = self._rings.get(account)
+        if ring is None:
+            ring = self._rings[account] = Ring(self._size)
+        return ring
+
+    def append(self, event: AnyPrivateEvent) -> None:
+        """Keep one event; raises :class:`StreamGap`."""
+        self.of(event.account).append(event.seq, event)
+
+    def restore(self, private: Iterable[AnyPrivateEvent]) -> None:
+        """Keep what a replay tells again; nothing is sent."""
+        for event in private:
+            self.append(event)
+
+
+class Feed(ABC):
+    """One stream as sockets see it. ``live`` holds the subscriptions that have everything up to now.
+
+    ``is_kept`` says whether somebody listens or did: what nobody can resume from need not be kept.
+    """
+
+    def __init__(self, name: str, *, is_kept: bool) -> None:
+        self.name = name
+        self.is_kept = is_kept
+        self.live: dict[Subscription, None] = {}
+
+    @property
+    @abstractmethod
+    def last_seq(self) -> int:
+        """Sequence of the newest message."""
+
+    @property
+    @abstractmethod
+    def oldest_resume(self) -> int:
+        """The smallest sequence one can resume from."""
+
+    @property
+    def newest_resume(self) -> int:
+        """The largest sequence a client can have seen."""
+        return self.last_seq
+
+    @abstractmethod
+    def after(self, seq: int, limit: int) -> list[AnyEvent]:
+        """The messages that follow ``seq``, oldest first, at most ``limit``; ``seq`` >= ``oldest_resume``."""
+
+    @abstractmethod
+    def begin(self) -> tuple[list[AnyEvent], int]:
+        """What a subscriber that does not resume gets first, and the sequence up to which that tells all."""
+
+
+class PrivateFeed(Feed):
+    """The private stream of one team."""
+
+    def __init__(
+        self,
+        account: int,
+        ring: Ring[AnyPrivateEvent],
+        message: Callable[[AnyPrivateEvent], AnyEvent],
+        snapshot: Callable[[int], PositionSnapshot],
+    ) -> None:
+        super().__init__(PRIVATE_CHANNEL, is_kept=True)
+        self._account = account
+        self._ring = ring
+        self._message = message
+        self._snapshot = snapshot
+
+    @property
+    def last_seq(self) -> int:
+        return self._ring.last_seq
+
+    @property
+    def oldest_resume(self) -> int:
+        return self._ring.oldest_resume
+
+    def after(self, seq: int, limit: int) -> list[AnyEvent]:
+        return [self._message(event) for event in self._ring.after(seq, limit)]
+
+    @property
+    def newest_resume(self) -> int:
+        """A snapshot may have told a client of what is not published yet."""
+        return max(self.last_seq, self._snapshot(self._account).seq)
+
+    def begin(self) -> tuple[list[AnyEvent], int]:
+        snapshot = self._snapshot(self._account)
+        return [snapshot], snapshot.seq
+
+
+class PublicFeed(Feed):
+    """A public channel. Its sequence starts anew with the server, and so does its ``epoch``."""
+
+    def __init__(self, name: str, *, is_kept: bool = False, size: int = PUBLIC_STREAM_EVENTS) -> None:
+        super().__init__(name, is_kept=is_kept)
+        self._ring: Ring[AnyEvent] = Ring(size)
+
+    @property
+    def last_seq(self) -> int:
+        return self._ring.last_seq
+
+    @property
+    def oldest_resume(self) -> int:
+        return self._ring.oldest_resume
+
+    def after(self, seq: int, limit: int) -> list[AnyEvent]:
+        return self._ring.after(seq, limit)
+
+    def begin(self) -> tuple[list[AnyEvent], int]:
+        return [], self.last_seq
+
+    def keep(self, message: AnyEvent) -> None:
+        """Add the next message."""
+        self._ring.append(message.seq, message)
+
+    def pass_over(self) -> None:
+        """Count a message that nobody can ever ask for."""
+        self._ring.skip_to(self.last_seq + 1)
+
+
+class PhaseFeed(PublicFeed):
+    """The market day. It begins with where the day is now: the last change told again."""
+
+    def __init__(self, now: PhaseChange) -> None:
+        super().__init__(PHASE_CHANNEL, is_kept=True)
+        self._now = now
+
+    def keep(self, message: AnyEvent) -> None:
+        assert isinstance(message, PhaseChange)
+        super().keep(message)
+        self._now = message
+
+    def begin(self) -> tuple[list[AnyEvent], int]:
+        return [self._now], self.last_seq
+
+
+class TradesFeed(PublicFeed):
+    """The trades of one instrument. No snapshot: ``GET /exchange/trades/{id}`` has those of before."""
+
+    def __init__(self, instrument_id: str) -> None:
+        super().__init__(f"trades.{instrument_id}")
+        self.instrument_id = instrument_id

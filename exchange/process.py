@@ -1,0 +1,114 @@
+"""A server as a child process, for whoever needs one: demo, flow, tests and benchmarks."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+READY: Final = re.compile(r"exchange ready on (http://\S+)")
+STOP_TIMEOUT_S: Final = 20.0
+
+
+class ServerDidNotStart(Exception):
+    """The child ended before it was ready; the message holds what it said."""
+
+
+class ServerProcess:
+    """``exchange serve`` on loopback and a free port; a context manager that stops it with SIGTERM."""
+
+    def __init__(
+        self,
+        data_dir: Path,
+        arguments: Sequence[str] = (),
+        *,
+        port: int = 0,
+        environment: Mapping[str, str] | None = None,
+        log: Path | None = None,
+        prefix: Sequence[str] = (),
+    ) -> None:
+        self.data_dir = data_dir
+        self._command = [
+            *prefix,
+            *(sys.executable, "-m", "exchange", "serve", "--host", "127.0.0.1"),
+            *("--port", str(port), "--data", str(data_dir), *arguments),
+        ]
+        self._environment = {**os.environ, **(environment or {})}
+        self._log = log or data_dir.with_name(data_dir.name + ".log")
+        self._process: subprocess.Popen[str] | None = None
+        self.ready_line = ""
+        self.url = ""
+
+    def start(self) -> ServerProcess:
+        """Returns when the server is ready; raises ServerDidNotStart."""
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command, stdout=subprocess.PIPE, stderr=log, text=True, env=self._environment
+            )
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            found = READY.match(line)
+            if found:
+                self.ready_line, self.url = line.strip(), found[1]
+                return self
+        self._process.wait()
+        said = self._log.read_text(errors="replace")[-4_000:]
+        raise ServerDidNotStart(f"exit code {self._process.returncode}: {said}")
+
+    @property
+    def pid(self) -> int:
+        """Of the child."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def admin_key(self) -> str:
+        """The operator's key, as the server wrote it."""
+        return (self.data_dir / "admin.key").read_text().strip()
+
+    def kill(self) -> None:
+        """SIGKILL: what a crash does."""
+        self._signal(signal.SIGKILL)
+        self.wait()
+
+    def stop(self) -> int:
+        """SIGTERM and wait for the drain; the exit code."""
+        self._signal(signal.SIGTERM)
+        return self.wait()
+
+    def wait(self, timeout_s: float = STOP_TIMEOUT_S) -> int:
+        """The exit code; raises subprocess.TimeoutExpired."""
+        assert self._process is not None
+        code = self._process.wait(timeout_s)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        return code
+
+    def log_text(self) -> str:
+        """Everything the server logged so far."""
+        return self._log.read_text(errors="replace")
+
+    def __enter__(self) -> ServerProcess:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process is not None and self._process.poll() is None:
+            try:
+                self.stop()
+            except subprocess.TimeoutExpired:
+                self.kill()
+        elif self._process is not None:
+            self.wait()
+
+    def _signal(self, number: int) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)

@@ -1,0 +1,190 @@
+"""The server as this process: socket, signals, exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import anyio
+import uvloop
+
+from exchange.api.connections import ConnectionCounter, ProtocolLimits
+from exchange.api.listener import Listener, bind
+from exchange.api.protocol import make_http_protocol
+from exchange.api.refusals import Envelopes
+from exchange.api.request_reader import ProtocolSettings
+from exchange.api.ws_protocol import make_ws_protocol
+from exchange.app import Exchange
+from exchange.base.clock import Clock, SystemClock
+from exchange.base.entropy import Entropy, SystemEntropy
+from exchange.config import Config
+from exchange.journal.protocol import Journal
+from exchange.journal.repair import accept_loss
+from exchange.journal.sqlite import SqliteJournal
+from exchange.metrics import Metrics
+from exchange.model.commands import AcceptLoss
+from exchange.pipeline.health import State
+from exchange.pipeline.recovery import Progress, Recovered, note_operator_act
+from exchange.services.game.keys import new_key
+
+ADMIN_KEY_FILE: Final = "admin.key"
+EXIT_CLEAN: Final = 0
+EXIT_FAILED: Final = 1
+GC_THRESHOLDS: Final = (50_000, 20, 50)
+"""Messages live for a millisecond and hold no cycles: the default of 700 collects far too often."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acts:
+    """What the operator decided for this start."""
+
+    void: int | None = None
+    accept_loss_after: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What the ready line tells."""
+
+    url: str
+    preset: str
+    instruments: int
+    records: int
+    data_dir: Path
+    halted: str | None
+
+    def line(self) -> str:
+        """One line for people and programs; begins with ``exchange ready on URL``."""
+        halted = f"; READ-ONLY, {self.halted}" if self.halted else ""
+        return (
+            f"exchange ready on {self.url} (preset {self.preset}, {self.instruments} instruments,"
+            f" {self.records} records replayed, admin key in {self.data_dir / ADMIN_KEY_FILE}){halted}"
+        )
+
+
+def read_or_make_admin_key(data_dir: Path, entropy: Entropy) -> str:
+    """The operator's key, made with mode 0600 on the first start."""
+    path = data_dir / ADMIN_KEY_FILE
+    if not path.exists():
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(new_key(entropy) + "\n")
+    return path.read_text().strip()
+
+
+def run_server(config: Config, acts: Acts, ready: Callable[[Ready], None], progress: Progress) -> int:
+    """Serve until SIGINT or SIGTERM; the exit code.
+
+    Raises JournalError or StartError when the game cannot be opened, OSError for a busy port.
+    """
+    return uvloop.run(_serve(config, acts, ready, progress))
+
+
+async def _serve(config: Config, acts: Acts, ready: Callable[[Ready], None], progress: Progress) -> int:
+    sock = bind(config.server.host, config.server.port)
+    clock, metrics = SystemClock(), Metrics()
+    journal = await _open_journal(config, acts, clock, metrics)
+    stopping = anyio.Event()
+    try:
+        exchange = Exchange(
+            config,
+            journal,
+            clock=clock,
+            entropy=SystemEntropy(),
+            admin_key=read_or_make_admin_key(Path(config.server.data), SystemEntropy()),
+            metrics=metrics,
+            on_state=lambda state: stopping.set() if state is State.FAILED else None,
+        )
+        void = (acts.void, acts.reason) if acts.void is not None else None
+        recovered = await exchange.start(void=void, progress=progress)
+        listener = _listener(config, exchange, sock, clock)
+        _tune_collector()
+        await _run(exchange, listener, stopping, lambda: ready(_ready(config, listener, recovered, exchange)))
+    finally:
+        sock.close()
+        await journal.close()
+    return EXIT_FAILED if exchange.health.state is State.FAILED else EXIT_CLEAN
+
+
+async def _run(
+    exchange: Exchange, listener: Listener, stopping: anyio.Event, announce: Callable[[], None]
+) -> None:
+    """Three awaits: listening, until told to stop, drained."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.run_until_closed)
+        async with anyio.create_task_group() as path:
+            path.start_soon(exchange.run)
+            await listener.wait_listening()
+            announce()
+            await stopping.wait()
+            path.cancel_scope.deadline = anyio.current_time() + exchange.config.server.drain_timeout_s
+            exchange.stop()
+        listener.close()
+
+
+async def _open_journal(config: Config, acts: Acts, clock: Clock, metrics: Metrics) -> Journal:
+    data_dir = Path(config.server.data)
+    loss = None
+    if acts.accept_loss_after is not None:
+        loss = accept_loss(data_dir, acts.accept_loss_after, acts.reason, clock.now_us())
+    journal = SqliteJournal.open(
+        data_dir,
+        clock,
+        synchronous=config.journal.synchronous,
+        observe_commit=metrics.commit_seconds.observe,
+    )
+    if loss is not None:
+        act = AcceptLoss(journal.last_sequence, acts.reason, repr(loss))
+        await note_operator_act(journal, act, clock)
+    return journal
+
+
+def _listener(config: Config, exchange: Exchange, sock: socket.socket, clock: Clock) -> Listener:
+    server = config.server
+    settings = ProtocolSettings(
+        ProtocolLimits(
+            max_body_bytes=server.max_body_bytes,
+            head_timeout_s=server.header_timeout_s,
+            body_timeout_s=server.body_timeout_s,
+        ),
+        ConnectionCounter(server.max_connections_per_address),
+        Envelopes(clock, exchange.request_ids.next),
+    )
+    return Listener(
+        exchange.api,
+        sock,
+        http=make_http_protocol(settings),
+        ws=make_ws_protocol(settings),
+        keep_alive_s=server.keep_alive_s,
+        max_message_bytes=settings.limits.max_message_bytes,
+    )
+
+
+def _ready(config: Config, listener: Listener, recovered: Recovered, exchange: Exchange) -> Ready:
+    host = f"[{config.server.host}]" if ":" in config.server.host else config.server.host
+    rules = recovered.core.rules
+    return Ready(
+        url=f"http://{host}:{listener.port}",
+        preset=rules.preset,
+        instruments=len(rules.instruments),
+        records=recovered.records,
+        data_dir=Path(config.server.data),
+        halted=exchange.health.cause,
+    )
+
+
+def _tune_collector() -> None:
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)

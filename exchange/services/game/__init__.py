@@ -1,0 +1,1 @@
+"""The contest: teams, their roles and their keys."""

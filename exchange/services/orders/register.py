@@ -1,0 +1,211 @@
+"""The order register. Validate enters orders, settle moves them on; nobody else changes one."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+
+from exchange.base.bounds import CLIENT_ORDER_IDS_PER_TEAM, FINISHED_ORDERS_PER_TEAM
+from exchange.model.answers import OrderReport
+from exchange.model.commands import AmendOrder, NewOrder, Record
+from exchange.model.order import OrderStatus, Trigger, next_status
+from exchange.model.types import CancelReason
+from exchange.services.orders.order import KnownOrder, Order, PendingAmend
+
+_ACCEPTED = OrderStatus.ACCEPTED
+_ACKNOWLEDGE, _AMEND, _CANCEL = Trigger.ACKNOWLEDGE, Trigger.AMEND, Trigger.CANCEL
+_FILL_PARTLY, _FILL_FULLY = Trigger.FILL_PARTLY, Trigger.FILL_FULLY
+
+
+class _Team:
+    """Orders of one account. The deques say what is oldest: a dict that is eaten from its front is slow."""
+
+    __slots__ = ("finished", "known", "known_ids", "open")
+
+    def __init__(self) -> None:
+        self.open: dict[int, Order] = {}
+        self.finished: deque[int] = deque()
+        self.known: dict[str, KnownOrder] = {}
+        self.known_ids: deque[str] = deque()
+
+
+class OrderRegister:
+    """Every live order, the last finished ones of each team and the client order ids they used."""
+
+    def __init__(
+        self,
+        finished_per_team: int = FINISHED_ORDERS_PER_TEAM,
+        known_per_team: int = CLIENT_ORDER_IDS_PER_TEAM,
+    ) -> None:
+        self._finished_per_team = finished_per_team
+        self._known_per_team = known_per_team
+        self._orders: dict[int, Order] = {}
+        self._teams: dict[int, _Team] = {}
+        self._amends: dict[int, PendingAmend] = {}
+        self._amends_of: dict[int, list[PendingAmend]] = {}
+        self._last_order_id = 0
+
+    # --- what validate does ---------------------------------------------------------------------
+
+    def enter(self, record: Record) -> None:
+        """Take up an accepted order: ``record.command`` is a NewOrder, its sequence the order's number."""
+        command, order_id, timestamp_us = record.command, record.sequence, record.timestamp_us
+        assert isinstance(command, NewOrder)
+        assert order_id > self._last_order_id, "orders are entered in the order of their numbers"
+        self._last_order_id = order_id
+        order = Order(order_id, timestamp_us, command, _ACCEPTED, command.price_ticks, command.quantity)
+        order.updated_at_us = timestamp_us
+        team = self._team(command.account)
+        self._orders[order_id] = team.open[order_id] = order
+        if command.client_order_id is not None:
+            self._remember(team, command.client_order_id, KnownOrder(order_id, timestamp_us, command))
+
+    def amend_pending(self, record: Record, reserved: int) -> None:
+        """An amend of a live order was admitted with ``reserved`` lots: remember both until it settles."""
+        command = record.command
+        assert isinstance(command, AmendOrder)
+        assert reserved >= 0
+        order = self._orders[command.order_id]
+        pending = PendingAmend(order.order_id, order.command, command.quantity, reserved)
+        assert record.sequence not in self._amends
+        self._amends[record.sequence] = pending
+        self._amends_of.setdefault(order.order_id, []).append(pending)
+
+    # --- what settle does -----------------------------------------------------------------------
+
+    def acknowledge(self, order_id: int) -> Order:
+        """Match took the order."""
+        order = self._orders[order_id]
+        order.status = next_status(order.status, _ACKNOWLEDGE)
+        return order
+
+    def fill(self, order_id: int, price_ticks: int, quantity: int, fees: int, timestamp_us: int) -> Order:
+        """Book one fill; the last lot finishes the order."""
+        order = self._orders[order_id]
+        filled = order.filled_quantity + quantity
+        assert quantity > 0
+        assert filled <= order.quantity, "an order is never filled beyond its quantity"
+        done = filled == order.quantity
+        order.status = next_status(order.status, _FILL_FULLY if done else _FILL_PARTLY)
+        order.filled_quantity = filled
+        order.value += price_ticks * quantity
+        order.fees += fees
+        order.updated_at_us = timestamp_us
+        if done:
+            self._finish(order)
+        return order
+
+    def amend(self, order_id: int, price_ticks: int | None, quantity: int, timestamp_us: int) -> Order:
+        """Give the order its new limit and total."""
+        order = self._orders[order_id]
+        assert quantity >= order.filled_quantity
+        order.status = next_status(order.status, _AMEND)
+        order.price_ticks = price_ticks
+        order.quantity = quantity
+        order.updated_at_us = timestamp_us
+        return order
+
+    def cancel(self, order_id: int, reason: CancelReason, timestamp_us: int) -> Order:
+        """Finish the order; what it has not filled is given up."""
+        order = self._orders[order_id]
+        order.status = next_status(order.status, _CANCEL)
+        order.cancel_reason = reason
+        order.updated_at_us = timestamp_us
+        self._finish(order)
+        return order
+
+    def amend_settled(self, sequence: int) -> PendingAmend | None:
+        """Forget an amend, applied or refused; what it reserved is the caller's to give back."""
+        pending = self._amends.pop(sequence, None)
+        if pending is not None:
+            others = self._amends_of[pending.order_id]
+            others.remove(pending)
+            if not others:
+                del self._amends_of[pending.order_id]
+        return pending
+
+    # --- what anyone may ask --------------------------------------------------------------------
+
+    def get(self, order_id: int) -> Order | None:
+        """The order, live or among the last finished of its team."""
+        return self._orders.get(order_id)
+
+    def by_client_id(self, account: int, client_order_id: str) -> KnownOrder | None:
+        """The accepted order that used this id, also after the order itself left the register."""
+        team = self._teams.get(account)
+        return None if team is None else team.known.get(client_order_id)
+
+    def lowest_quantity(self, order_id: int) -> int:
+        """Smallest total the order may have when one more amend reaches it: now's, or one in flight."""
+        lowest = self._orders[order_id].quantity
+        for pending in self._amends_of.get(order_id, ()):
+            if pending.quantity is not None and pending.quantity < lowest:
+                lowest = pending.quantity
+        return lowest
+
+    def has_pending_amend(self, order_id: int) -> bool:
+        """Whether an amend of this order was admitted and not yet settled."""
+        return order_id in self._amends_of
+
+    def report(self, order_id: int) -> OrderReport | None:
+        """How the order stands, for an answer."""
+        order = self._orders.get(order_id)
+        if order is None:
+            return None
+        return OrderReport(
+            order.status, order.quantity, order.filled_quantity, order.value, order.fees, order.price_ticks
+        )
+
+    def open_orders(self, account: int, instrument_id: str | None = None) -> list[Order]:
+        """Live orders by order_id, those in flight included; costs as much as the team has open."""
+        team = self._teams.get(account)
+        if team is None:
+            return []
+        if instrument_id is None:
+            return list(team.open.values())
+        return [order for order in team.open.values() if order.command.instrument_id == instrument_id]
+
+    def finished(self, account: int, limit: int, after: int | None = None) -> list[Order]:
+        """Finished orders still kept, highest order_id first; ``after`` continues below that order_id."""
+        team = self._teams.get(account)
+        if team is None:
+            return []
+        kept = sorted(team.finished)
+        end = len(kept) if after is None else bisect_left(kept, after)
+        return [self._orders[order_id] for order_id in reversed(kept[max(0, end - limit) : end])]
+
+    def state(self) -> object:
+        """Canonical content for the state hash: encode it before the next command, it is not a copy."""
+        return {
+            "teams": [[account, self._team_state(team)] for account, team in sorted(self._teams.items())],
+            "amends": sorted(self._amends.items()),
+        }
+
+    # --------------------------------------------------------------------------------------------
+
+    def _team(self, account: int) -> _Team:
+        team = self._teams.get(account)
+        if team is None:
+            team = self._teams[account] = _Team()
+        return team
+
+    def _remember(self, team: _Team, client_order_id: str, known: KnownOrder) -> None:
+        assert client_order_id not in team.known, "a known client order id is a resend, not an order"
+        team.known[client_order_id] = known
+        team.known_ids.append(client_order_id)
+        if len(team.known_ids) > self._known_per_team:
+            del team.known[team.known_ids.popleft()]
+
+    def _finish(self, order: Order) -> None:
+        team = self._teams[order.command.account]
+        del team.open[order.order_id]
+        team.finished.append(order.order_id)
+        if len(team.finished) > self._finished_per_team:
+            del self._orders[team.finished.popleft()]
+
+    def _team_state(self, team: _Team) -> object:
+        return {
+            "open": list(team.open.values()),
+            "finished": [self._orders[order_id] for order_id in team.finished],
+            "known": list(team.known.items()),
+        }

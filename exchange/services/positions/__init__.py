@@ -1,0 +1,1 @@
+"""Exposure (what could become position), ledger (what did), fees and P&L."""

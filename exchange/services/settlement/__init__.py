@@ -1,0 +1,1 @@
+"""Settle: turns what the venue reports into bookings, private events and answers."""

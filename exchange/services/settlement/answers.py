@@ -1,0 +1,57 @@
+"""What the requester of a settled command is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from exchange.model.answers import Answer, Done, OrderAnswer, TeamAnswer
+from exchange.model.commands import (
+    AmendOrder,
+    CancelOrder,
+    DisableTeam,
+    NewOrder,
+    Record,
+    RegisterTeam,
+    RotateKey,
+)
+from exchange.model.events import AmendRefused, AnyVenueEvent, CancelRefused
+from exchange.model.reasons import amend_failed, cancel_failed
+from exchange.services.settlement.ports import Orders
+
+
+def answer(record: Record, events: Sequence[AnyVenueEvent], orders: Orders) -> Answer:
+    """The order as it stands now, a refused cancel or amend, or that an act took effect.
+
+    The timestamp is that of ``record``: of a cancel or amend its own, not its order's.
+    """
+    command = record.command
+    match command:
+        case NewOrder():
+            return _order(record, record.sequence, command, orders)
+        case CancelOrder() | AmendOrder():
+            return _change(record, command, events, orders)
+        case RegisterTeam() | RotateKey() | DisableTeam():
+            return TeamAnswer(command.account, record.timestamp_us)
+        case _:
+            return Done(record.sequence, record.timestamp_us)
+
+
+def _change(
+    record: Record, command: CancelOrder | AmendOrder, events: Sequence[AnyVenueEvent], orders: Orders
+) -> Answer:
+    if any(isinstance(event, (CancelRefused, AmendRefused)) for event in events):
+        return cancel_failed() if isinstance(command, CancelOrder) else amend_failed()
+    order = orders.get(command.order_id)
+    assert order is not None
+    return _order(record, command.order_id, order.command, orders)
+
+
+def _order(record: Record, order_id: int, command: NewOrder, orders: Orders) -> OrderAnswer:
+    return OrderAnswer(
+        order_id,
+        record.timestamp_us,
+        command.instrument_id,
+        command.client_order_id,
+        False,
+        orders.report(order_id),
+    )

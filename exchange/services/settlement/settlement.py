@@ -1,0 +1,231 @@
+"""Settlement: the one synchronous function of the settle stage.
+
+Called for every matched command, in order. It is the only producer of private events, so that a cancel never
+overtakes a fill. What it finds impossible raises: half-applied state must not trade.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from exchange.model.answers import Answer, OrderReport
+from exchange.model.commands import AmendOrder, CancelOrder, CancelOrders, NewOrder, Record
+from exchange.model.events import (
+    Acknowledged,
+    Amended,
+    AnyPrivateEvent,
+    AnyVenueEvent,
+    Cancelled,
+    ExecutionReport,
+    NewOrderAck,
+    OrderAmended,
+    OrderCancelled,
+    Traded,
+)
+from exchange.model.order import OrderStatus
+from exchange.model.roles import Role
+from exchange.model.types import CancelReason, Liquidity, Side
+from exchange.services.settlement.amends import apply_amend
+from exchange.services.settlement.answers import answer
+from exchange.services.settlement.history import History, PublicTrade
+from exchange.services.settlement.portfolio import PortfolioWatch
+from exchange.services.settlement.ports import Books, Fees, Orders, Reservations
+from exchange.services.settlement.preview import preview
+from exchange.services.settlement.streams import StreamNumbers
+
+_MAKER, _TAKER = Liquidity.MAKER, Liquidity.TAKER
+_BUY, _SELL = Side.BUY, Side.SELL
+_FILLED = OrderStatus.FILLED
+
+
+class Settled(msgspec.Struct, frozen=True, gc=False):
+    """What one command came to. ``private`` in the order in which it is to be told.
+
+    ``answer`` is for the requester; ``wishes`` are system commands that settle asks the pipeline to enter.
+    """
+
+    private: Sequence[AnyPrivateEvent]
+    answer: Answer
+    wishes: tuple[CancelOrders, ...] = ()
+
+
+class Settlement:
+    """Books what the venue reports, tells the teams and answers. ``role_of`` gives the role of an account."""
+
+    def __init__(
+        self,
+        register: Orders,
+        exposure: Reservations,
+        ledger: Books,
+        fees: Fees,
+        role_of: Callable[[int], Role],
+    ) -> None:
+        self._register = register
+        self._exposure = exposure
+        self._ledger = ledger
+        self._fees = fees
+        self.history = History()
+        self.streams = StreamNumbers()
+        self.portfolio = PortfolioWatch(exposure, role_of)
+
+    def settle(self, record: Record, events: Sequence[AnyVenueEvent]) -> Settled:
+        """Book ``events`` of ``record``. Raises on what cannot be: a bug in match or in a reservation."""
+        told: list[AnyPrivateEvent] = []
+        accounts: list[int] = []
+        if type(record.command) is AmendOrder:
+            apply_amend(record, record.command, events, self._register, self._exposure)
+        for event in events:
+            match event:
+                case Acknowledged():
+                    self._acknowledged(record, event, told)
+                case Traded():
+                    self._traded(record, event, told)
+                    accounts += (event.maker_account, event.taker_account)
+                case Cancelled():
+                    self._cancelled(record, event, told)
+                case Amended():
+                    self._amended(record, event, told)
+                case _:  # a refusal answers the request alone; a phase change is told to everyone by publish
+                    pass
+        return Settled(told, answer(record, events, self._register), self._wishes(record, accounts))
+
+    def preview(self, record: Record, events: Sequence[AnyVenueEvent]) -> OrderReport | None:
+        """How the order will stand once ``events`` are settled; None where only settling them can say."""
+        return preview(record, events, self._register, self._fees)
+
+    def state(self) -> object:
+        """Canonical content for the state hash; register, exposure and ledger have their own."""
+        return {"streams": self.streams.state(), "portfolio": self.portfolio.state()}
+
+    # --- one event each -------------------------------------------------------------------------
+
+    def _acknowledged(self, record: Record, event: Acknowledged, told: list[AnyPrivateEvent]) -> None:
+        order = self._register.acknowledge(event.order_id)
+        command = order.command
+        told.append(
+            NewOrderAck(
+                command.account,
+                self.streams.take(command.account),
+                record.timestamp_us,
+                event.order_id,
+                command.client_order_id,
+                command.request_id,
+                command.instrument_id,
+                command.side,
+                command.order_type,
+                command.time_in_force,
+                order.price_ticks,
+                order.quantity,
+            )
+        )
+
+    def _traded(self, record: Record, event: Traded, told: list[AnyPrivateEvent]) -> None:
+        timestamp_us, instrument_id = record.timestamp_us, event.instrument_id
+        maker, taker = event.maker_account, event.taker_account
+        told.append(self._fill(event, event.maker_order_id, maker, _MAKER, timestamp_us))
+        told.append(self._fill(event, event.taker_order_id, taker, _TAKER, timestamp_us))
+        take, update = self.streams.take, self._ledger.position_update
+        told.append(update(maker, take(maker), timestamp_us, instrument_id))
+        if taker != maker:
+            told.append(update(taker, take(taker), timestamp_us, instrument_id))
+        trade = PublicTrade(event.trade_id, event.price_ticks, event.quantity, event.taker_side, timestamp_us)
+        self.history.traded(instrument_id, trade)
+
+    def _fill(
+        self, event: Traded, order_id: int, account: int, liquidity: Liquidity, timestamp_us: int
+    ) -> ExecutionReport:
+        price_ticks, quantity, instrument_id = event.price_ticks, event.quantity, event.instrument_id
+        fees = self._fees.fee(account, liquidity, quantity)
+        order = self._register.fill(order_id, price_ticks, quantity, fees, timestamp_us)
+        command = order.command
+        side = command.side
+        assert command.account == account
+        assert (side is event.taker_side) is (liquidity is _TAKER)
+        self._ledger.book(account, instrument_id, side, quantity, price_ticks, fees)
+        self._exposure.convert(account, instrument_id, side, quantity)
+        if order.status is _FILLED:
+            self._exposure.ended(account, instrument_id, side, command.can_rest)
+        report = ExecutionReport(
+            account,
+            self.streams.take(account),
+            timestamp_us,
+            order_id,
+            command.client_order_id,
+            command.request_id,
+            instrument_id,
+            side,
+            2 * event.trade_id - (liquidity is _MAKER),
+            event.trade_id,
+            price_ticks,
+            quantity,
+            liquidity,
+            fees,
+            order.filled_quantity,
+            order.quantity - order.filled_quantity,
+        )
+        self.history.executed(report)
+        return report
+
+    def _cancelled(self, record: Record, event: Cancelled, told: list[AnyPrivateEvent]) -> None:
+        order = self._register.cancel(event.order_id, event.reason, record.timestamp_us)
+        assert event.remaining == order.quantity - order.filled_quantity
+        command = order.command
+        account, instrument_id, side = command.account, command.instrument_id, command.side
+        self._exposure.release(account, instrument_id, side, event.remaining)
+        self._exposure.ended(account, instrument_id, side, command.can_rest)
+        told.append(
+            OrderCancelled(
+                account,
+                self.streams.take(account),
+                record.timestamp_us,
+                event.order_id,
+                command.client_order_id,
+                _cause(record, event.order_id, command),
+                instrument_id,
+                side,
+                order.price_ticks,
+                event.remaining,
+                order.filled_quantity,
+                event.reason,
+            )
+        )
+
+    def _amended(self, record: Record, event: Amended, told: list[AnyPrivateEvent]) -> None:
+        order = self._register.get(event.order_id)
+        assert order is not None
+        assert (order.quantity, order.price_ticks) == (event.quantity, event.price_ticks)
+        assert event.remaining == order.quantity - order.filled_quantity
+        command = order.command
+        told.append(
+            OrderAmended(
+                command.account,
+                self.streams.take(command.account),
+                record.timestamp_us,
+                event.order_id,
+                command.client_order_id,
+                _cause(record, event.order_id, command),
+                command.instrument_id,
+                command.side,
+                event.price_ticks,
+                event.quantity,
+                order.filled_quantity,
+                event.remaining,
+            )
+        )
+
+    def _wishes(self, record: Record, accounts: list[int]) -> tuple[CancelOrders, ...]:
+        if accounts:
+            return self.portfolio.filled(dict.fromkeys(accounts))
+        command = record.command
+        if isinstance(command, CancelOrders) and command.reason is CancelReason.PORTFOLIO_LIMIT:
+            return self.portfolio.enforced(command.account)
+        return ()
+
+
+def _cause(record: Record, order_id: int, order: NewOrder) -> str:
+    command = record.command
+    if isinstance(command, (CancelOrder, AmendOrder)) and command.order_id == order_id:
+        return command.request_id
+    return order.request_id

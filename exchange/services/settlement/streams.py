@@ -1,0 +1,24 @@
+"""Places in the private streams: each team's events are numbered from 1, without gaps."""
+
+from __future__ import annotations
+
+
+class StreamNumbers:
+    """The same commands give the same numbers, on every replay."""
+
+    def __init__(self) -> None:
+        self._last: dict[int, int] = {}
+
+    def take(self, account: int) -> int:
+        """The number of the next event of ``account``."""
+        number = self._last.get(account, 0) + 1
+        self._last[account] = number
+        return number
+
+    def last(self, account: int) -> int:
+        """The number of the last event of ``account``, 0 before any."""
+        return self._last.get(account, 0)
+
+    def state(self) -> object:
+        """Canonical content for the state hash."""
+        return sorted(self._last.items())

@@ -1,0 +1,72 @@
+"""Commands of operators and of the exchange itself: what each must satisfy to be sequenced."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from exchange.model.commands import (
+    AcceptLoss,
+    CancelOrders,
+    DisableTeam,
+    OpenGame,
+    RegisterTeam,
+    RotateKey,
+    SetPhase,
+    Void,
+)
+from exchange.model.reasons import Refusal
+from exchange.model.rules import GameRules
+from exchange.services.validation import refusals
+from exchange.services.validation.ports import Teams
+
+Act: TypeAlias = (
+    OpenGame | CancelOrders | SetPhase | RegisterTeam | RotateKey | DisableTeam | Void | AcceptLoss
+)
+
+
+class Acts:
+    """Judges every command that is neither order, cancel nor amend."""
+
+    def __init__(self, rules: GameRules, teams: Teams) -> None:
+        self._rules = rules
+        self._instruments = frozenset(each.instrument_id for each in rules.instruments)
+        self._teams = teams
+
+    def judge(self, act: Act, last_sequence: int) -> Act | Refusal:
+        """The command to sequence. Raises ValueError where a game is opened with other rules than these."""
+        match act:
+            case SetPhase():
+                return act
+            case RegisterTeam():
+                return self._teams.complete(act)
+            case RotateKey() | DisableTeam():
+                return self._unknown_team(act.account) or act
+            case CancelOrders():
+                return self._unknown_team(act.account) or self._unknown_scope(act) or act
+            case OpenGame():
+                return self._judge_opening(act, last_sequence)
+            case Void():
+                # Sequence 1 opens the game: without it there is nothing to replay.
+                return _outside(act.sequence, 2, last_sequence) or act
+            case AcceptLoss():
+                return _outside(act.after_sequence, 0, last_sequence) or act
+
+    def _unknown_team(self, account: int) -> Refusal | None:
+        return None if self._teams.by_account(account) is not None else refusals.unknown_team(account)
+
+    def _unknown_scope(self, act: CancelOrders) -> Refusal | None:
+        for scope in act.scopes:
+            if scope.instrument_id is not None and scope.instrument_id not in self._instruments:
+                return refusals.unknown_instrument(scope.instrument_id)
+        return None
+
+    def _judge_opening(self, act: OpenGame, last_sequence: int) -> Act | Refusal:
+        if last_sequence:
+            return refusals.GAME_IS_OPEN
+        if act.rules != self._rules:
+            raise ValueError("the game must be opened with the rules this exchange was built with")
+        return act
+
+
+def _outside(sequence: int, first: int, last: int) -> Refusal | None:
+    return None if first <= sequence <= last else refusals.sequence_out_of_range(sequence, last)

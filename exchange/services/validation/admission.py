@@ -1,0 +1,259 @@
+"""Admission: the one synchronous function of the validate stage, and its replay.
+
+The first thing wrong with an order or amend answers, in this order: a resend is answered as the order it
+repeats; then team, market phase, the order to amend, instrument, numbers, price band; then the constraints
+of the role in the order of its config. Everything is judged before anything is changed, so that neither a
+refusal nor an exception leaves half an order behind.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from exchange.base.bounds import MAX_PRICE_TICKS, MAX_QUANTITY
+from exchange.model.answers import OrderAnswer
+from exchange.model.commands import (
+    AmendOrder,
+    AnyCommand,
+    CancelOrder,
+    DisableTeam,
+    NewOrder,
+    Record,
+    RegisterTeam,
+    RotateKey,
+    SetPhase,
+)
+from exchange.model.reasons import Refusal
+from exchange.model.rules import GameRules
+from exchange.model.types import OrderType, Phase
+from exchange.services.validation import refusals
+from exchange.services.validation.acts import Act, Acts
+from exchange.services.validation.constraints import compile_role
+from exchange.services.validation.ports import Exposure, Market, Orders, OrderState, Teams, TeamState
+from exchange.services.validation.proposal import Proposal
+
+_LIMIT = OrderType.LIMIT
+
+
+class Admission:
+    """Judges, numbers and times every command, and reserves what an order could do to a position.
+
+    Raises ValueError for rules whose constraints make no sense, such as one for an unknown instrument.
+    """
+
+    def __init__(
+        self, rules: GameRules, register: Orders, exposure: Exposure, teams: Teams, market: Market
+    ) -> None:
+        instruments = {each.instrument_id: each for each in rules.instruments}
+        self._instruments = frozenset(instruments)
+        self._checks = {role.name: compile_role(role, instruments, exposure) for role in rules.roles}
+        self._acts = Acts(rules, teams)
+        self._register = register
+        self._exposure = exposure
+        self._teams = teams
+        self._market = market
+        self._phase = Phase.CONTINUOUS
+        self._sequence = 0
+        self._timestamp_us = 0
+
+    @property
+    def last_sequence(self) -> int:
+        return self._sequence
+
+    @property
+    def last_timestamp_us(self) -> int:
+        return self._timestamp_us
+
+    @property
+    def phase(self) -> Phase:
+        """The phase by which the next command is judged."""
+        return self._phase
+
+    def state(self) -> object:
+        """Canonical content for the state hash. Rate windows are no part of it: a restart forgets them."""
+        return {"sequence": self._sequence, "timestamp_us": self._timestamp_us, "phase": self._phase}
+
+    def admit(self, command: AnyCommand, now_us: int) -> Record | OrderAnswer | Refusal:
+        """The record to journal, or the answer of the order that a resend repeats, or why not."""
+        if isinstance(command, NewOrder):
+            verdict = self._resend(command) or self._judge_order(command, now_us)
+            if verdict is not None:
+                return verdict
+            record = self._number(command, now_us)
+            self._enter(record, command)
+            return record
+        judged = self._judge(command, now_us)
+        if isinstance(judged, Refusal):
+            return judged
+        record = self._number(judged, now_us)
+        self.apply(record)
+        return record
+
+    def dry_run(self, order: NewOrder, now_us: int) -> Refusal | None:
+        """Whether ``order`` would be refused now; counts nothing and changes nothing."""
+        known = self._resend(order)
+        if known is not None:
+            return known if isinstance(known, Refusal) else None
+        return self._judge_order(order, now_us, dry=True)
+
+    # --- replay ---------------------------------------------------------------------------------
+
+    def apply(self, record: Record) -> None:
+        """What admitting changed, without judging again. Raises ValueError for a gap in the sequence."""
+        if record.sequence != self._sequence + 1:
+            raise ValueError(f"sequence {record.sequence} does not follow {self._sequence}")
+        command = record.command
+        match command:
+            case NewOrder():
+                self._enter(record, command)
+            case AmendOrder():
+                self._reserve_amend(record, command)
+            case SetPhase():
+                self._phase = command.phase
+            case RegisterTeam():
+                self._teams.register(record)
+            case RotateKey():
+                self._teams.rotate(record)
+            case DisableTeam():
+                self._teams.disable(record)
+        self.skip(record)
+
+    def skip(self, record: Record) -> None:
+        """Only move on: a voided record keeps its number and its time."""
+        self._sequence = record.sequence
+        self._timestamp_us = record.timestamp_us
+
+    def _number(self, command: AnyCommand, now_us: int) -> Record:
+        last_us = self._timestamp_us
+        return Record(self._sequence + 1, now_us if now_us > last_us else last_us, command)
+
+    def _enter(self, record: Record, order: NewOrder) -> None:
+        self._exposure.reserve(order.account, order.instrument_id, order.side, order.quantity, order.can_rest)
+        self._register.enter(record)
+        self._sequence = record.sequence
+        self._timestamp_us = record.timestamp_us
+
+    def _reserve_amend(self, record: Record, amend: AmendOrder) -> None:
+        order = self._register.get(amend.order_id)
+        if order is None:
+            # On replay settle is never behind: an order that ended with the amend under way may be forgotten.
+            return
+        increase = self._increase(amend)
+        if increase:
+            self._exposure.reserve_more(
+                amend.account, order.command.instrument_id, order.command.side, increase
+            )
+        self._register.amend_pending(record, increase)
+
+    def _increase(self, amend: AmendOrder) -> int:
+        if amend.quantity is None:
+            return 0
+        return max(0, amend.quantity - self._register.lowest_quantity(amend.order_id))
+
+    # --- judging --------------------------------------------------------------------------------
+
+    def _resend(self, order: NewOrder) -> OrderAnswer | Refusal | None:
+        client_order_id = order.client_order_id
+        if client_order_id is None:
+            return None
+        known = self._register.by_client_id(order.account, client_order_id)
+        if known is None:
+            return None
+        if not known.command.same_order(order):
+            return refusals.client_order_id_reused(client_order_id, known.order_id)
+        return OrderAnswer(
+            known.order_id,
+            known.timestamp_us,
+            order.instrument_id,
+            client_order_id,
+            duplicate=True,
+            report=self._register.report(known.order_id),
+        )
+
+    def _judge(self, command: CancelOrder | AmendOrder | Act, now_us: int) -> AnyCommand | Refusal:
+        if isinstance(command, CancelOrder):
+            return self._judge_cancel(command)
+        if isinstance(command, AmendOrder):
+            return self._judge_amend(command, now_us)
+        return self._acts.judge(command, self._sequence)
+
+    def _judge_order(self, order: NewOrder, now_us: int, dry: bool = False) -> Refusal | None:
+        team = self._judge_team(order.account)
+        if isinstance(team, Refusal):
+            return team
+        if order.instrument_id not in self._instruments:
+            return refusals.unknown_instrument(order.instrument_id)
+        if (order.price_ticks is None) is (order.order_type is _LIMIT):
+            return refusals.ORDER_TYPE_CONTRADICTION
+        return self._judge_numbers(
+            order.instrument_id, order.quantity, order.price_ticks
+        ) or self._judge_role(team, order, order.quantity, now_us, dry)
+
+    def _judge_amend(self, amend: AmendOrder, now_us: int) -> AmendOrder | Refusal:
+        team = self._judge_team(amend.account)
+        if isinstance(team, Refusal):
+            return team
+        order = self._live(amend.account, amend.order_id)
+        if order is None or not order.command.can_rest:
+            return refusals.AMEND_FAILED
+        if amend.quantity is None and amend.price_ticks is None:
+            return refusals.NOTHING_TO_AMEND
+        instrument_id = order.command.instrument_id
+        refusal = self._judge_numbers(instrument_id, amend.quantity, amend.price_ticks)
+        if refusal is None:
+            amended = replace(
+                order.command,
+                quantity=order.quantity if amend.quantity is None else amend.quantity,
+                price_ticks=order.price_ticks if amend.price_ticks is None else amend.price_ticks,
+            )
+            refusal = self._judge_role(team, amended, self._increase(amend), now_us)
+        return refusal or replace(amend, instrument_id=instrument_id)
+
+    def _judge_cancel(self, cancel: CancelOrder) -> CancelOrder | Refusal:
+        if not self._phase.accepts_cancels:
+            return refusals.market_closed(self._phase)
+        order = self._live(cancel.account, cancel.order_id)
+        if order is None:
+            return refusals.CANCEL_FAILED
+        return replace(cancel, instrument_id=order.command.instrument_id)
+
+    def _live(self, account: int, order_id: int) -> OrderState | None:
+        order = self._register.get(order_id)
+        if order is None or order.command.account != account or order.status.is_final:
+            return None
+        return order
+
+    def _judge_team(self, account: int) -> TeamState | Refusal:
+        team = self._teams.by_account(account)
+        if team is None:
+            return refusals.unknown_team(account)
+        if team.disabled:
+            return refusals.TEAM_DISABLED
+        if not self._phase.accepts_orders:
+            return refusals.market_closed(self._phase)
+        return team
+
+    def _judge_numbers(
+        self, instrument_id: str, quantity: int | None, price_ticks: int | None
+    ) -> Refusal | None:
+        if quantity is not None and not 1 <= quantity <= MAX_QUANTITY:
+            return refusals.quantity_out_of_range(quantity)
+        if price_ticks is None:
+            return None
+        if not 1 <= price_ticks <= MAX_PRICE_TICKS:
+            return refusals.price_out_of_range(instrument_id, price_ticks)
+        band = self._market.band(instrument_id)
+        if band is None or band[0] <= price_ticks <= band[1]:
+            return None
+        return refusals.price_out_of_band(instrument_id, price_ticks, band)
+
+    def _judge_role(
+        self, team: TeamState, order: NewOrder, increase: int, now_us: int, dry: bool = False
+    ) -> Refusal | None:
+        checks = self._checks[team.role.name]
+        proposal = Proposal(order, increase, now_us, self._phase)
+        for check in checks.dry if dry else checks.live:
+            refusal = check(proposal)
+            if refusal is not None:
+                return refusal
+        return None

@@ -1,0 +1,94 @@
+"""What admission needs of the services and the venue beside it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from exchange.model.answers import OrderReport
+from exchange.model.commands import NewOrder, Record, RegisterTeam
+from exchange.model.order import OrderStatus
+from exchange.model.reasons import Refusal
+from exchange.model.roles import Role
+from exchange.model.types import Side
+
+
+class OrderState(Protocol):
+    """An order as the register knows it; ``quantity`` is its total now, ``price_ticks`` its limit now."""
+
+    @property
+    def command(self) -> NewOrder: ...
+    @property
+    def status(self) -> OrderStatus: ...
+    @property
+    def price_ticks(self) -> int | None: ...
+    @property
+    def quantity(self) -> int: ...
+
+
+class KnownOrder(Protocol):
+    """The first use of a client's own order id."""
+
+    @property
+    def order_id(self) -> int: ...
+    @property
+    def timestamp_us(self) -> int: ...
+    @property
+    def command(self) -> NewOrder: ...
+
+
+class Orders(Protocol):
+    """The order register."""
+
+    def enter(self, record: Record) -> None: ...
+    def get(self, order_id: int) -> OrderState | None: ...
+    def by_client_id(self, account: int, client_order_id: str) -> KnownOrder | None: ...
+    def lowest_quantity(self, order_id: int) -> int:
+        """The least of the order's total now and of every amend in flight."""
+
+    def amend_pending(self, record: Record, reserved: int) -> None: ...
+    def report(self, order_id: int) -> OrderReport | None: ...
+
+
+class Holdings(Protocol):
+    """What a team holds and could come to hold, in lots. Open means open or in flight."""
+
+    def position(self, account: int, instrument_id: str) -> int: ...
+    def open_quantity(self, account: int, instrument_id: str, side: Side) -> int: ...
+    def resting_orders(self, account: int, instrument_id: str, side: Side) -> int: ...
+    def total_position(self, account: int) -> int: ...
+    def total_exposure(self, account: int) -> int:
+        """Sum over instruments of max(abs(position + open buys), abs(position - open sells))."""
+
+
+class Exposure(Holdings, Protocol):
+    """Holdings that admission may reserve from."""
+
+    def reserve(
+        self, account: int, instrument_id: str, side: Side, quantity: int, can_rest: bool
+    ) -> None: ...
+    def reserve_more(self, account: int, instrument_id: str, side: Side, quantity: int) -> None: ...
+
+
+class TeamState(Protocol):
+    """A registered team."""
+
+    @property
+    def role(self) -> Role: ...
+    @property
+    def disabled(self) -> bool: ...
+
+
+class Teams(Protocol):
+    """The team registry. ``complete`` gives a registration its account and its role's own name."""
+
+    def by_account(self, account: int) -> TeamState | None: ...
+    def complete(self, command: RegisterTeam) -> RegisterTeam | Refusal: ...
+    def register(self, record: Record) -> None: ...
+    def rotate(self, record: Record) -> None: ...
+    def disable(self, record: Record) -> None: ...
+
+
+class Market(Protocol):
+    """The venue's price bands: lowest and highest price in ticks, None where there is no band."""
+
+    def band(self, instrument_id: str) -> tuple[int, int] | None: ...

@@ -1,0 +1,1 @@
+"""What clients see: HTTP and WebSocket messages, and the only place where integers become decimals."""

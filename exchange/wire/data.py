@@ -1,0 +1,269 @@
+"""What stands in ``data`` of an answer. Prices and money are decimals here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from exchange.model.order import OrderStatus
+from exchange.model.types import (
+    CancelReason,
+    InstrumentKind,
+    Liquidity,
+    OptionKind,
+    OrderType,
+    Phase,
+    Side,
+    TimeInForce,
+)
+from exchange.wire.times import Timestamp
+
+
+class Data(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of every ``data``: absent optionals are omitted."""
+
+
+class OrderResult(Data, frozen=True, kw_only=True):
+    """``data`` of an order, cancel or amend that was waited for; ``duplicate`` marks a resend."""
+
+    client_order_id: str | None = None
+    duplicate: bool = False
+    status: OrderStatus | None = None
+    quantity: int | None = None
+    price: float | None = None
+    filled_quantity: int | None = None
+    remaining_quantity: int | None = None
+    average_price: float | None = None
+    fees: float | None = None
+
+
+class CancelAllResult(Data, frozen=True, kw_only=True):
+    """Every open order with an id below ``ORD_<sequence>`` that the request named is cancelled."""
+
+    sequence: int
+
+
+class OrderView(Data, frozen=True, kw_only=True):
+    """One order of the team that asks."""
+
+    order_id: str
+    instrument_id: str
+    side: Side
+    order_type: OrderType
+    time_in_force: TimeInForce
+    status: OrderStatus
+    quantity: int
+    filled_quantity: int
+    remaining_quantity: int
+    fees: float
+    timestamp: Timestamp
+    price: float | None = None
+    average_price: float | None = None
+    client_order_id: str | None = None
+    cancel_reason: CancelReason | None = None
+
+
+class OrderList(Data, frozen=True, kw_only=True):
+    """A page of orders, newest first."""
+
+    orders: list[OrderView]
+    next_cursor: str | None = None
+
+
+class Execution(Data, frozen=True, kw_only=True):
+    """One fill of the team that asks."""
+
+    exec_id: str
+    trade_id: str
+    order_id: str
+    instrument_id: str
+    side: Side
+    price: float
+    quantity: int
+    liquidity_type: Liquidity
+    fees: float
+    timestamp: Timestamp
+    client_order_id: str | None = None
+
+
+class ExecutionList(Data, frozen=True, kw_only=True):
+    """A page of executions, oldest first."""
+
+    executions: list[Execution]
+    next_cursor: str | None = None
+
+
+class PublicTrade(Data, frozen=True, kw_only=True):
+    """A trade as everyone sees it; ``side`` is the taker's."""
+
+    trade_id: str
+    price: float
+    quantity: int
+    side: Side
+    timestamp: Timestamp
+
+
+class TradeList(Data, frozen=True, kw_only=True):
+    """A page of trades of one instrument, oldest first."""
+
+    instrument_id: str
+    trades: list[PublicTrade]
+    next_cursor: str | None = None
+
+
+class Orderbook(Data, frozen=True, kw_only=True):
+    """Depth, best first; each level is ``[price, quantity]``. ``stale`` after the venue failed."""
+
+    instrument_id: str
+    bids: list[tuple[float, int]]
+    asks: list[tuple[float, int]]
+    timestamp: Timestamp
+    stale: bool = False
+
+
+class InstrumentView(Data, frozen=True, kw_only=True):
+    """One tradable instrument. ``multiplier`` turns a price into the value of one lot."""
+
+    instrument_id: str
+    kind: InstrumentKind
+    tick_size: float
+    multiplier: int
+    reference_price: float
+    underlying_id: str | None = None
+    option_kind: OptionKind | None = None
+    strike: float | None = None
+    expiry: str | None = None
+    low_band: float | None = None
+    high_band: float | None = None
+
+
+class InstrumentList(Data, frozen=True, kw_only=True):
+    """Every instrument of the game."""
+
+    instruments: list[InstrumentView]
+    next_cursor: str | None = None
+
+
+class PositionDetail(Data, frozen=True, kw_only=True):
+    """Average-cost accounting; money in the currency, received positive."""
+
+    position: int
+    average_price: float | None
+    realised_pnl: float
+    unrealised_pnl: float
+    mark_price: float
+
+
+class Positions(Data, frozen=True, kw_only=True):
+    """``positions`` is net lots by instrument. ``equity`` = cash + fees + mark value."""
+
+    team_id: str
+    positions: dict[str, int]
+    details: dict[str, PositionDetail]
+    cash: float
+    fees: float
+    realised_pnl: float
+    unrealised_pnl: float
+    equity: float
+    stale: bool = False
+
+
+class LimitView(Data, frozen=True, kw_only=True):
+    """One limit: ``used`` counts what the rule counts, and is absent where nothing adds up over time."""
+
+    type: str
+    limit: int
+    used: int | None = None
+    instrument_id: str | None = None
+
+
+class Limits(Data, frozen=True, kw_only=True):
+    """Every limit of the team's role and how much of it is used; instruments without use are omitted."""
+
+    team_id: str
+    role: str
+    limits: list[LimitView]
+
+
+class TeamRegistered(Data, frozen=True, kw_only=True):
+    """``api_key`` is told this once and kept nowhere."""
+
+    team_id: str
+    name: str
+    role: str
+    api_key: str
+
+
+class TeamView(Data, frozen=True, kw_only=True):
+    """A team as others see it."""
+
+    team_id: str
+    name: str
+    role: str
+    registered_at: Timestamp
+    disabled: bool = False
+
+
+class TeamList(Data, frozen=True, kw_only=True):
+    """Every team, for the operator."""
+
+    teams: list[TeamView]
+
+
+class RotatedKey(Data, frozen=True, kw_only=True):
+    """A new key; the old one is void."""
+
+    team_id: str
+    api_key: str
+
+
+class DryRun(Data, frozen=True, kw_only=True):
+    """The order would be accepted now."""
+
+    valid: bool
+
+
+class RequestView(Data, frozen=True, kw_only=True):
+    """Where a request is: pending, validating, matching, settling, completed, timeout or error."""
+
+    request_id: str
+    status: str
+    registered_at: Timestamp
+    order_id: str | None = None
+    http_status: int | None = None
+    processing_time_us: int | None = None
+
+
+class GameStatus(Data, frozen=True, kw_only=True):
+    """The game as a whole."""
+
+    preset: str
+    phase: Phase
+    teams: int
+    instruments: int
+    sequence: int
+    timestamp: Timestamp
+    api_version: str
+    halted_by_failure: bool = False
+
+
+class AdminStatus(Data, frozen=True, kw_only=True):
+    """``state`` is the server's, ``cause`` says why it is not running; ``queues`` are items waiting."""
+
+    state: str
+    state_hash: str
+    sequence: int
+    timestamp: Timestamp
+    phase: Phase
+    teams: int
+    queues: dict[str, int]
+    responses: dict[str, int]
+    cause: str | None = None
+
+
+class Health(Data, frozen=True, kw_only=True):
+    """``status`` is ok, starting, draining, halted or failed."""
+
+    status: str
+    checks: dict[str, Any] | None = None

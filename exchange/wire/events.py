@@ -1,0 +1,185 @@
+"""Messages of the WebSocket, flat as in seed 002: ``{"type", "seq", "timestamp", ...}``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from exchange.model.types import CancelReason, Liquidity, OrderType, Phase, Side, TimeInForce
+from exchange.wire.envelope import ApiError
+
+SocketId: TypeAlias = (
+    Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")] | Annotated[int, Meta(ge=-(2**53), le=2**53)]
+)
+"""A client's name for a request on a socket: what ``X-Request-ID`` may be, or an integer."""
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
+    """Base of everything the server sends unasked. ``seq`` counts per stream, from 1, without gaps."""
+
+    seq: int
+    timestamp: str
+
+
+class NewOrderAck(Event, frozen=True, kw_only=True, tag="new_order_ack"):
+    """Match took the order, also an immediate-or-cancel or market one."""
+
+    order_id: str
+    request_id: str
+    instrument_id: str
+    side: Side
+    order_type: OrderType
+    time_in_force: TimeInForce
+    quantity: int
+    price: float | None = None
+    client_order_id: str | None = None
+
+
+class ExecutionReport(Event, frozen=True, kw_only=True, tag="execution_report"):
+    """One fill of one of the team's orders; both sides of a trade get their own."""
+
+    order_id: str
+    request_id: str
+    instrument_id: str
+    side: Side
+    exec_id: str
+    trade_id: str
+    price: float
+    quantity: int
+    liquidity_type: Liquidity
+    fees: float
+    filled_quantity: int
+    remaining_quantity: int
+    client_order_id: str | None = None
+
+
+class OrderAmended(Event, frozen=True, kw_only=True, tag="order_amended"):
+    """After the trades of the amend; ``quantity`` is the new total."""
+
+    order_id: str
+    request_id: str
+    instrument_id: str
+    side: Side
+    price: float
+    quantity: int
+    filled_quantity: int
+    remaining_quantity: int
+    client_order_id: str | None = None
+
+
+class OrderCancelled(Event, frozen=True, kw_only=True, tag="order_cancelled"):
+    """The one end of an order that was not filled."""
+
+    order_id: str
+    request_id: str
+    instrument_id: str
+    side: Side
+    cancelled_quantity: int
+    filled_quantity: int
+    reason: CancelReason
+    price: float | None = None
+    client_order_id: str | None = None
+
+
+class PositionUpdate(Event, frozen=True, kw_only=True, tag="position_update"):
+    """After each fill; ``cash`` and ``fees`` are those of the whole team."""
+
+    instrument_id: str
+    position: int
+    realised_pnl: float
+    cash: float
+    fees: float
+    average_price: float | None = None
+
+
+class PositionSnapshot(Event, frozen=True, kw_only=True, tag="position_snapshot"):
+    """First message of a private stream that does not resume; ``seq`` is that of the last event before."""
+
+    positions: dict[str, int]
+    cash: float
+    fees: float
+    open_orders: list[Any]
+
+
+class BookSnapshot(Event, frozen=True, kw_only=True, tag="book_snapshot"):
+    """Whole depth, best first; replaces what was known. ``epoch`` changes when the server restarts."""
+
+    channel: str
+    epoch: str
+    bids: list[tuple[float, int]]
+    asks: list[tuple[float, int]]
+
+
+class BookUpdate(Event, frozen=True, kw_only=True, tag="book_update"):
+    """Levels that changed, absolute quantities, 0 deletes. Applies to the state of ``prev_seq``."""
+
+    channel: str
+    prev_seq: int
+    bids: list[tuple[float, int]]
+    asks: list[tuple[float, int]]
+
+
+class TradeEvent(Event, frozen=True, kw_only=True, tag="trade"):
+    """A public trade; ``side`` is the taker's."""
+
+    channel: str
+    trade_id: str
+    price: float
+    quantity: int
+    side: Side
+
+
+class PhaseChange(Event, frozen=True, kw_only=True, tag="phase_change"):
+    """The market day moved on; sent to everyone."""
+
+    channel: str
+    phase: Phase
+    reason: str
+
+
+AnyEvent: TypeAlias = (
+    NewOrderAck
+    | ExecutionReport
+    | OrderAmended
+    | OrderCancelled
+    | PositionUpdate
+    | PositionSnapshot
+    | BookSnapshot
+    | BookUpdate
+    | TradeEvent
+    | PhaseChange
+)
+
+
+class Hello(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="hello", omit_defaults=True):
+    """First message on every socket. ``authenticated`` is false until the key came with ``login``."""
+
+    api_version: str
+    epoch: str
+    timestamp: str
+    authenticated: bool
+    team_id: str | None = None
+    private_seq: int | None = None
+
+
+class SocketRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``id`` is the client's and comes back in the answer; ``params`` depends on ``method``."""
+
+    id: SocketId
+    method: Annotated[str, Meta(max_length=64)]
+    params: msgspec.Raw = msgspec.Raw()
+
+
+class SocketAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Exactly one of ``result`` and ``error``; ``id`` is None where that of the request could not be read.
+
+    ``order_id`` names an order that was accepted although its request failed.
+    """
+
+    id: str | int | None
+    result: Any = None
+    error: ApiError | None = None
+    status: int = 200
+    order_id: str | None = None

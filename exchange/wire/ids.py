@@ -1,0 +1,60 @@
+"""Identifiers as clients see them; opaque outside, numbers inside."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+import msgspec
+
+ClientOrderId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,36}\Z")]
+"""Made by the client, unique per team. FIX ClOrdID (11)."""
+
+CLIENT_PREFIX = "client:"
+"""``/exchange/orders/client:<client_order_id>`` names an order by the client's own id."""
+
+_ORDER = re.compile(r"ORD_([1-9][0-9]{0,17})\Z")
+_TEAM = re.compile(r"TEAM_([1-9][0-9]{0,8})\Z")
+_TRADE = re.compile(r"TRD_([1-9][0-9]{0,17})\Z")
+_EXECUTION = re.compile(r"EXE_([1-9][0-9]{0,17})\Z")
+
+
+def order_id_text(number: int) -> str:
+    return f"ORD_{number}"
+
+
+def team_id_text(account: int) -> str:
+    return f"TEAM_{account}"
+
+
+def trade_id_text(number: int) -> str:
+    return f"TRD_{number}"
+
+
+def exec_id_text(number: int) -> str:
+    return f"EXE_{number}"
+
+
+def order_number(text: str) -> int | None:
+    """The number of an order id, None when the text is not one."""
+    return _number(_ORDER, text)
+
+
+def team_number(text: str) -> int | None:
+    """The account of a team id, None when the text is not one."""
+    return _number(_TEAM, text)
+
+
+def trade_number(text: str) -> int | None:
+    """The number of a trade id, None when the text is not one."""
+    return _number(_TRADE, text)
+
+
+def exec_number(text: str) -> int | None:
+    """The number of an execution id, None when the text is not one."""
+    return _number(_EXECUTION, text)
+
+
+def _number(pattern: re.Pattern[str], text: str) -> int | None:
+    match = pattern.match(text)
+    return int(match[1]) if match else None

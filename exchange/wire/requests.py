@@ -1,0 +1,64 @@
+"""Bodies and parameters that clients send. Every field is bounded, unknown ones are refused."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from exchange.base.bounds import MAX_PRICE, MAX_QUANTITY
+from exchange.model.types import OrderType, Side, TimeInForce
+from exchange.wire.ids import ClientOrderId
+
+InstrumentId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
+Quantity = Annotated[int, Meta(ge=1, le=MAX_QUANTITY)]
+Price = Annotated[float, Meta(gt=0, le=MAX_PRICE)]
+TeamName = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f]{1,64}\Z")]
+RoleName = Annotated[str, Meta(pattern=r"^[a-z_]{1,32}\Z")]
+Reason = Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of every body."""
+
+
+class OrderRequest(Request, frozen=True, kw_only=True):
+    """``POST /exchange/orders``. A price means a limit order, none a market order, unless ``order_type``
+    says the same; a contradiction is refused. ``time_in_force`` defaults to ``gtc`` for limits, ``ioc``
+    for market orders.
+    """
+
+    instrument_id: InstrumentId
+    side: Side
+    quantity: Quantity
+    price: Price | None = None
+    order_type: OrderType | None = None
+    time_in_force: TimeInForce | None = None
+    client_order_id: ClientOrderId | None = None
+
+
+class AmendRequest(Request, frozen=True, kw_only=True):
+    """``PATCH /exchange/orders/{id}``: ``quantity`` is the new total, ``price`` the new limit, or both."""
+
+    quantity: Quantity | None = None
+    price: Price | None = None
+
+
+class TeamRequest(Request, frozen=True, kw_only=True):
+    """``POST /admin/teams``: any role of the game."""
+
+    name: TeamName
+    role: RoleName
+
+
+class RegisterTeamRequest(TeamRequest, frozen=True, kw_only=True):
+    """``POST /game/teams/register``: a role that is open."""
+
+    invite_code: Annotated[str, Meta(max_length=200)] | None = None
+
+
+class DisableTeamRequest(Request, frozen=True, kw_only=True):
+    """``POST /admin/teams/{id}/disable`` and ``/enable``."""
+
+    reason: Reason = "operator"

@@ -1,0 +1,134 @@
+"""What is asked on a WebSocket and what is answered: ``params`` and ``result`` of each method."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from exchange.base.bounds import MAX_SUBSCRIPTIONS, PAGE_DEFAULT
+from exchange.wire.data import Data
+from exchange.wire.envelope import ApiError
+from exchange.wire.ids import ClientOrderId
+from exchange.wire.queries import Depth, OrderCursor, PageLimit, WaitFor
+from exchange.wire.requests import AmendRequest, InstrumentId, OrderRequest, Request
+
+Channel = Annotated[str, Meta(min_length=1, max_length=100)]
+Channels = Annotated[list[Channel], Meta(min_length=1, max_length=MAX_SUBSCRIPTIONS)]
+Seq = Annotated[int, Meta(ge=0, le=2**53)]
+
+
+class NoParams(Request, frozen=True, kw_only=True):
+    """``ping`` and ``positions.get`` take nothing."""
+
+
+class LoginParams(Request, frozen=True, kw_only=True):
+    """``login``: for a client that cannot set headers. Once per socket."""
+
+    api_key: Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class SubscribeParams(Request, frozen=True, kw_only=True):
+    """``subscribe``. ``resume_from`` says for a channel up to which sequence everything is known.
+
+    ``epoch`` is that of the hello under which those sequences were seen; sequences of public channels mean
+    nothing under another one.
+    """
+
+    channels: Channels
+    resume_from: dict[Channel, Seq] = msgspec.field(default_factory=dict)
+    epoch: Annotated[str, Meta(max_length=64)] | None = None
+
+
+class UnsubscribeParams(Request, frozen=True, kw_only=True):
+    """``unsubscribe``."""
+
+    channels: Channels
+
+
+class NewOrderParams(OrderRequest, frozen=True, kw_only=True):
+    """``order.new``: an order, and which stage answers."""
+
+    wait: WaitFor = WaitFor.VALIDATION
+
+
+class OrderNameParams(Request, frozen=True, kw_only=True):
+    """``order.cancel`` and ``order.get``: exactly one of the two names."""
+
+    order_id: Annotated[str, Meta(max_length=64)] | None = None
+    client_order_id: ClientOrderId | None = None
+
+
+class AmendParams(AmendRequest, frozen=True, kw_only=True):
+    """``order.amend``: exactly one of the two names, and ``quantity``, ``price`` or both."""
+
+    order_id: Annotated[str, Meta(max_length=64)] | None = None
+    client_order_id: ClientOrderId | None = None
+
+
+class CancelAllParams(Request, frozen=True, kw_only=True):
+    """``orders.cancel``: every open order, or those in one instrument."""
+
+    instrument_id: InstrumentId | None = None
+
+
+class OpenOrdersParams(Request, frozen=True, kw_only=True):
+    """``orders.open``: newest first; ``after`` is the ``next_cursor`` of the page before."""
+
+    instrument_id: InstrumentId | None = None
+    after: OrderCursor | None = None
+    limit: PageLimit = PAGE_DEFAULT
+
+
+class BookParams(Request, frozen=True, kw_only=True):
+    """``book.get``: ``depth`` counts levels per side."""
+
+    instrument_id: InstrumentId
+    depth: Depth = 10
+
+
+class Pong(Data, frozen=True, kw_only=True):
+    """``result`` of ``ping``."""
+
+    timestamp: str
+
+
+class LoggedIn(Data, frozen=True, kw_only=True):
+    """``result`` of ``login``; without a team for the operator's key."""
+
+    team_id: str | None = None
+    private_seq: int | None = None
+
+
+class ChannelState(Data, frozen=True, kw_only=True):
+    """``seq`` is the channel's last one now. ``resumed``: the messages after ``resume_from`` follow.
+
+    Where it could not be resumed ``error`` says why, and the channel begins anew with its snapshot.
+    """
+
+    channel: str
+    seq: int
+    resumed: bool = False
+    error: ApiError | None = None
+
+
+class Subscribed(Data, frozen=True, kw_only=True):
+    """``result`` of ``subscribe``, in the order of the request; what the channels send comes after it."""
+
+    epoch: str
+    channels: list[ChannelState]
+
+
+class Unsubscribed(Data, frozen=True, kw_only=True):
+    """``result`` of ``unsubscribe``; nothing of these channels comes after it."""
+
+    channels: list[str]
+
+
+class CommandResult(Data, frozen=True, kw_only=True):
+    """``result`` of ``order.new``, ``order.cancel``, ``order.amend`` and ``orders.cancel``: as over HTTP."""
+
+    timestamp: str
+    order_id: str | None = None
+    data: Any = None

@@ -1,0 +1,34 @@
+"""Times as clients see them: UTC, ISO 8601 with ``Z`` and always six digits of microseconds."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Annotated
+
+from msgspec import Meta
+
+Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+"""A time as :func:`time_text` writes it."""
+
+_MICROSECONDS = 1_000_000
+
+
+@lru_cache(maxsize=8)
+def _second_text(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def time_text(timestamp_us: int) -> str:
+    """``timestamp_us`` microseconds since 1970 as ``2024-01-15T10:00:00.000001Z``."""
+    second, fraction = divmod(timestamp_us, _MICROSECONDS)
+    return f"{_second_text(second)}.{fraction:06d}Z"
+
+
+def parse_time(text: str) -> int:
+    """Microseconds since 1970; raises ValueError for anything but an ISO 8601 time with an offset."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a time needs Z or an offset")
+    elapsed = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return (elapsed.days * 86_400 + elapsed.seconds) * _MICROSECONDS + elapsed.microseconds

@@ -1,0 +1,135 @@
+"""Random commands for books: few prices and small quantities, so that orders cross and queue all the time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+from hypothesis import strategies as st
+
+from exchange.model.commands import (
+    AmendOrder,
+    AnyCommand,
+    CancelOrder,
+    CancelOrders,
+    CancelScope,
+    DisableTeam,
+    NewOrder,
+    Record,
+    SetPhase,
+)
+from exchange.model.instrument import Instrument
+from exchange.model.rules import Bands, GameRules
+from exchange.model.types import (
+    CancelReason,
+    InstrumentKind,
+    OrderType,
+    Phase,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+)
+
+INSTRUMENTS = ("X", "Y")
+ACCOUNTS = (1, 2, 3)
+
+
+class Reference(msgspec.Struct, frozen=True):
+    """A cancel or amend of the order that was entered ``back`` orders ago; the account may not be its own."""
+
+    back: int
+    foreign: bool
+    amend: bool
+    quantity: int | None = None
+    price_ticks: int | None = None
+
+
+def rules(prevention: SelfTradePrevention) -> GameRules:
+    """Two instruments without bands."""
+    instruments = tuple(
+        Instrument(
+            instrument_id=each,
+            kind=InstrumentKind.INDEX,
+            tick_size="0.01",
+            multiplier=100,
+            first_price_ticks=100,
+        )
+        for each in INSTRUMENTS
+    )
+    return GameRules(
+        preset="test",
+        instruments=instruments,
+        roles=(),
+        bands=Bands(enabled=False),
+        self_trade_prevention=prevention,
+    )
+
+
+def _new(
+    account: int, instrument_id: str, side: Side, price_ticks: int | None, quantity: int, tif: TimeInForce
+) -> NewOrder:
+    order_type = OrderType.MARKET if price_ticks is None else OrderType.LIMIT
+    return NewOrder(account, instrument_id, side, order_type, price_ticks, quantity, tif, None, "")
+
+
+_accounts = st.sampled_from(ACCOUNTS)
+_instruments = st.sampled_from(("X", "X", "X", "Y"))
+_sides = st.sampled_from(Side)
+_prices = st.integers(98, 102)
+_quantities = st.integers(1, 9)
+_scopes = st.lists(
+    st.builds(CancelScope, st.none() | _instruments, st.none() | _sides), min_size=0, max_size=3
+).map(tuple)
+
+_orders = st.builds(
+    _new,
+    _accounts,
+    _instruments,
+    _sides,
+    st.one_of(_prices, _prices, _prices, st.none()),
+    _quantities,
+    st.sampled_from((TimeInForce.GTC, TimeInForce.GTC, TimeInForce.DAY, TimeInForce.IOC)),
+)
+_cancels = st.builds(Reference, st.integers(0, 9), st.sampled_from((False, False, True)), st.just(False))
+_amends = st.builds(
+    Reference,
+    st.integers(0, 9),
+    st.sampled_from((False, False, False, True)),
+    st.just(True),
+    st.none() | st.integers(1, 15),
+    st.none() | _prices,
+)
+_sweeping = st.one_of(
+    st.builds(CancelOrders, _accounts, _scopes, st.just(CancelReason.PORTFOLIO_LIMIT)),
+    st.builds(DisableTeam, _accounts, st.booleans(), st.just(""), st.just("")),
+    st.builds(SetPhase, st.sampled_from((Phase.HALTED, Phase.CLOSED)), st.just("test")),
+)
+
+actions = st.lists(st.one_of(_orders, _orders, _orders, _cancels, _amends, _sweeping), max_size=60)
+
+
+def records(chosen: Sequence[AnyCommand | Reference]) -> Iterator[Record]:
+    """Numbered commands; the market is opened again at once after each phase that accepts no orders."""
+    entered: list[tuple[int, NewOrder]] = []
+    sequence = 0
+    for action in chosen:
+        sequence += 1
+        if isinstance(action, NewOrder):
+            entered.append((sequence, action))
+        command = _resolve(action, entered) if isinstance(action, Reference) else action
+        yield Record(sequence, 0, command)
+        if isinstance(command, SetPhase):
+            sequence += 1
+            yield Record(sequence, 0, SetPhase(Phase.CONTINUOUS, "test"))
+
+
+def _resolve(action: Reference, entered: list[tuple[int, NewOrder]]) -> AnyCommand:
+    order_id, account, instrument_id = 99, 1, "X"
+    if entered:
+        order_id, order = entered[-1 - action.back % len(entered)]
+        account, instrument_id = order.account, order.instrument_id
+    if action.foreign:
+        account = account % len(ACCOUNTS) + 1
+    if action.amend:
+        return AmendOrder(account, order_id, instrument_id, action.quantity, action.price_ticks, "")
+    return CancelOrder(account, order_id, instrument_id, "")

@@ -1,0 +1,148 @@
+"""The fast venue and the obviously right one are indistinguishable."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+
+from exchange.engine.book import MAX_SEQUENCE
+from exchange.engine.venue import Venue
+from exchange.model.commands import AnyCommand, Record
+from exchange.model.events import Acknowledged, Amended, AnyVenueEvent, Cancelled, Traded
+from exchange.model.types import SelfTradePrevention, Side
+from tests.oracle.actions import INSTRUMENTS, Reference, actions, records, rules
+from tests.oracle.book import OracleVenue
+
+Actions = Sequence[AnyCommand | Reference]
+MODES = pytest.mark.parametrize("prevention", SelfTradePrevention, ids=lambda mode: mode.value)
+
+
+@MODES
+@settings(max_examples=300)
+@given(chosen=actions)
+def test_venue_agrees_with_oracle(prevention: SelfTradePrevention, chosen: Actions) -> None:
+    """After every command: the same events in the same order, the same depth, the same best prices."""
+    venue = Venue(rules(prevention))
+    oracle = OracleVenue(prevention is SelfTradePrevention.CANCEL_TAKER)
+    for record in records(chosen):
+        assert venue.apply(record) == oracle.apply(record), record
+        for instrument_id in INSTRUMENTS:
+            assert venue.depth(instrument_id, 3) == oracle.depth(instrument_id, 3)
+            assert venue.depth(instrument_id, 100) == oracle.depth(instrument_id, 100)
+            assert venue.best(instrument_id) == oracle.best(instrument_id)
+        assert venue.statistics().live_orders == len(oracle.orders)
+
+
+@MODES
+@given(chosen=actions)
+def test_venue_is_never_crossed(prevention: SelfTradePrevention, chosen: Actions) -> None:
+    """Between commands the best bid is below the best offer."""
+    venue = Venue(rules(prevention))
+    for record in records(chosen):
+        venue.apply(record)
+        for instrument_id in INSTRUMENTS:
+            best = venue.best(instrument_id)
+            if best.bid_ticks is not None and best.ask_ticks is not None:
+                assert best.bid_ticks < best.ask_ticks
+
+
+@given(chosen=actions)
+def test_venue_prevents_self_trades(chosen: Actions) -> None:
+    """With cancel_taker no trade has one account on both sides."""
+    venue = Venue(rules(SelfTradePrevention.CANCEL_TAKER))
+    trades = [event for record in records(chosen) for event in venue.apply(record) if type(event) is Traded]
+    assert all(trade.maker_account != trade.taker_account for trade in trades)
+
+
+@MODES
+@given(chosen=actions)
+def test_venue_accounts_for_every_lot(prevention: SelfTradePrevention, chosen: Actions) -> None:
+    """Every lot asked for is traded, cancelled once, or at rest; nothing happens to an ended order."""
+    venue = Venue(rules(prevention))
+    lots = Lots()
+    for record in records(chosen):
+        for event in venue.apply(record):
+            lots.take(event)
+        lots.end_command()
+        for instrument_id in INSTRUMENTS:
+            depth = venue.depth(instrument_id, 100)
+            assert sum(total for _, total in depth.bids) == lots.at_rest(instrument_id, Side.BUY)
+            assert sum(total for _, total in depth.asks) == lots.at_rest(instrument_id, Side.SELL)
+
+
+@MODES
+@given(chosen=actions)
+def test_venue_state_is_canonical(prevention: SelfTradePrevention, chosen: Actions) -> None:
+    """Two replays have one state, in bytes, however often one of them was read."""
+    first, second = (Venue(rules(prevention)) for _ in range(2))
+    for record in records(chosen):
+        first.apply(record)
+        second.apply(record)
+        second.depth("X", 5)
+    assert msgspec.msgpack.encode(first.state()) == msgspec.msgpack.encode(second.state())
+
+
+@given(chosen=actions)
+def test_venue_places_do_not_depend_on_numbers(chosen: Actions) -> None:
+    """At the largest sequences priorities still hold: depth is that of the same commands numbered from 1."""
+    low, high = (Venue(rules(SelfTradePrevention.NONE)) for _ in range(2))
+    shift = MAX_SEQUENCE - 1_000
+    for record in records(chosen):
+        low.apply(record)
+        high.apply(_shifted(record, shift))
+        assert low.depth("X", 9) == high.depth("X", 9)
+
+
+def _shifted(record: Record, shift: int) -> Record:
+    command = record.command
+    order_id = getattr(command, "order_id", None)
+    if order_id is not None:
+        command = msgspec.structs.replace(command, order_id=order_id + shift)
+    return Record(record.sequence + shift, 0, command)
+
+
+@dataclass
+class Known:
+    """An order as events tell it."""
+
+    instrument_id: str
+    side: Side
+    total: int
+    filled: int = 0
+
+
+class Lots:
+    """Follows orders by events alone."""
+
+    def __init__(self) -> None:
+        self._live: dict[int, Known] = {}
+
+    def take(self, event: AnyVenueEvent) -> None:
+        match event:
+            case Acknowledged(order_id, instrument_id, side, _, quantity):
+                self._live[order_id] = Known(instrument_id, side, quantity)
+            case Traded():
+                for order_id in {event.maker_order_id, event.taker_order_id}:
+                    self._live[order_id].filled += event.quantity
+            case Amended():
+                order = self._live[event.order_id]
+                order.total = event.quantity
+                assert event.remaining == order.total - order.filled
+            case Cancelled():
+                order = self._live.pop(event.order_id)
+                assert event.remaining == order.total - order.filled > 0
+            case _:
+                pass
+
+    def end_command(self) -> None:
+        """Filled orders are gone; an order filled beyond its total would be counted as negative lots."""
+        self._live = {number: order for number, order in self._live.items() if order.total != order.filled}
+
+    def at_rest(self, instrument_id: str, side: Side) -> int:
+        return sum(
+            order.total - order.filled
+            for order in self._live.values()
+            if order.instrument_id == instrument_id and order.side is side
+        )

@@ -1,0 +1,202 @@
+"""Scenarios of the book as Markdown tables: one row per command, the last columns what must come of it.
+
+A scenario is a `##` heading, optional settings (`self-trade: none`, `band: 10 %`) and a table:
+
+| # | command | events | bids | asks |
+
+Commands: `A buy 10 @ 100`, `A sell 5 market`, with `in Y` for the other instrument and `ioc` or `day` at the
+end; `A cancel #1`; `A amend #1 quantity 7 price 101`; `A cancel all`, `buys`, `sells`, each also `in Y`;
+`disable A`, `enable A`; `phase halted`. Bids and asks are those of X. Events and levels are compared as text,
+so that nothing is left unsaid.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from exchange.engine.book import Level
+from exchange.engine.venue import Venue
+from exchange.model.commands import (
+    AmendOrder,
+    AnyCommand,
+    CancelOrder,
+    CancelOrders,
+    CancelScope,
+    DisableTeam,
+    NewOrder,
+    Record,
+    SetPhase,
+)
+from exchange.model.events import (
+    Acknowledged,
+    Amended,
+    AmendRefused,
+    AnyVenueEvent,
+    Cancelled,
+    CancelRefused,
+    PhaseChanged,
+    Traded,
+)
+from exchange.model.instrument import Instrument
+from exchange.model.rules import Bands, GameRules
+from exchange.model.types import (
+    CancelReason,
+    InstrumentKind,
+    OrderType,
+    Phase,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+)
+
+_ORDER = re.compile(
+    r"(?P<account>[A-Z]) (?P<side>buy|sell) (?P<quantity>\d+)"
+    r"(?: @ (?P<price>\d+)| market)(?: in (?P<instrument>\w))?(?: (?P<tif>ioc|day))?"
+)
+_AMEND = re.compile(
+    r"(?P<account>[A-Z]) amend #(?P<order>\d+)(?: quantity (?P<quantity>\d+))?(?: price (?P<price>\d+))?"
+)
+_CANCEL = re.compile(r"(?P<account>[A-Z]) cancel #(?P<order>\d+)")
+_CANCEL_ALL = re.compile(r"(?P<account>[A-Z]) cancel (?P<scopes>(?:all|buys|sells).*)")
+_SCOPE = re.compile(r"(?P<which>all|buys|sells)(?: in (?P<instrument>\w))?")
+_SIDES = {"all": None, "buys": Side.BUY, "sells": Side.SELL}
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One line of a table."""
+
+    sequence: int
+    command: str
+    events: str
+    bids: str
+    asks: str
+
+
+class Scenario(msgspec.Struct, frozen=True):
+    """One table with its settings."""
+
+    name: str
+    settings: dict[str, str]
+    rows: list[Row]
+
+    def run(self) -> list[Row]:
+        """The same table with what the venue really does."""
+        venue = Venue(_rules(self.settings))
+        done = []
+        for row in self.rows:
+            events = venue.apply(Record(row.sequence, 0, _command(row.command)))
+            depth = venue.depth("X", 10)
+            wording = ", ".join(_event(row.sequence, event) for event in events)
+            done.append(Row(row.sequence, row.command, wording, _levels(depth.bids), _levels(depth.asks)))
+        return done
+
+
+def read_scenarios(path: Path) -> Iterator[Scenario]:
+    """The scenarios of a Markdown file."""
+    for section in re.split(r"^## ", path.read_text(), flags=re.MULTILINE)[1:]:
+        name, *lines = section.splitlines()
+        settings = dict(line.split(": ", 1) for line in lines if re.match(r"(self-trade|band): ", line))
+        cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line[:1] == "|"]
+        yield Scenario(name, settings, [Row(int(row[0]), *row[1:]) for row in cells[2:]])
+
+
+def _rules(settings: dict[str, str]) -> GameRules:
+    band = settings.get("band")
+    ppm = 0 if band is None else int(band.removesuffix(" %")) * 10_000
+    return GameRules(
+        preset="test",
+        instruments=tuple(
+            Instrument(
+                instrument_id=each,
+                kind=InstrumentKind.INDEX,
+                tick_size="0.01",
+                multiplier=100,
+                first_price_ticks=100,
+            )
+            for each in ("X", "Y")
+        ),
+        roles=(),
+        bands=Bands(enabled=band is not None, underlying_ppm=ppm),
+        self_trade_prevention=SelfTradePrevention(settings.get("self-trade", "cancel_taker")),
+    )
+
+
+def _command(text: str) -> AnyCommand:
+    if found := _ORDER.fullmatch(text):
+        return _order(found)
+    if found := _AMEND.fullmatch(text):
+        quantity, price = found["quantity"], found["price"]
+        return AmendOrder(
+            _account(found["account"]),
+            int(found["order"]),
+            "X",
+            None if quantity is None else int(quantity),
+            None if price is None else int(price),
+            "",
+        )
+    if found := _CANCEL.fullmatch(text):
+        return CancelOrder(_account(found["account"]), int(found["order"]), "X", "")
+    if found := _CANCEL_ALL.fullmatch(text):
+        scopes = tuple(
+            CancelScope(each["instrument"], _SIDES[each["which"]])
+            for each in _SCOPE.finditer(found["scopes"])
+        )
+        return CancelOrders(_account(found["account"]), scopes, CancelReason.PORTFOLIO_LIMIT)
+    verb, _, rest = text.partition(" ")
+    if verb in ("disable", "enable"):
+        return DisableTeam(_account(rest), verb == "disable", "", "")
+    assert verb == "phase", text
+    return SetPhase(Phase(rest), "")
+
+
+def _order(found: re.Match[str]) -> NewOrder:
+    price = found["price"]
+    return NewOrder(
+        _account(found["account"]),
+        found["instrument"] or "X",
+        Side(found["side"]),
+        OrderType.MARKET if price is None else OrderType.LIMIT,
+        None if price is None else int(price),
+        int(found["quantity"]),
+        TimeInForce(found["tif"] or "gtc"),
+        None,
+        "",
+    )
+
+
+def _account(letter: str) -> int:
+    return ord(letter) - ord("A") + 1
+
+
+def _letter(account: int) -> str:
+    return chr(ord("A") + account - 1)
+
+
+def _event(sequence: int, event: AnyVenueEvent) -> str:
+    match event:
+        case Acknowledged(order_id, _, _, price_ticks, quantity):
+            assert order_id == sequence
+            return f"ack {quantity} @ {price_ticks}"
+        case Traded():
+            return (
+                f"trade {event.quantity} @ {event.price_ticks} "
+                f"with #{event.maker_order_id} of {_letter(event.maker_account)}"
+            )
+        case Cancelled(order_id, _, _, price_ticks, remaining, reason):
+            return f"cancelled #{order_id} {remaining} @ {price_ticks} {reason.value}"
+        case Amended(order_id, _, _, price_ticks, quantity, remaining):
+            return f"amended #{order_id} {quantity} @ {price_ticks} open {remaining}"
+        case CancelRefused():
+            return "cancel refused"
+        case AmendRefused():
+            return "amend refused"
+        case PhaseChanged(phase):
+            return f"phase {phase.value}"
+
+
+def _levels(levels: tuple[Level, ...]) -> str:
+    return " ".join(f"{quantity}@{price_ticks}" for price_ticks, quantity in levels)

@@ -1,0 +1,376 @@
+"""Everything settlement stands on, with an admission that reserves as validate does and a plain venue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from exchange.model.answers import OrderReport
+from exchange.model.commands import AmendOrder, AnyCommand, CancelOrder, CancelOrders, NewOrder, Record
+from exchange.model.events import (
+    Acknowledged,
+    Amended,
+    AmendRefused,
+    AnyPrivateEvent,
+    AnyVenueEvent,
+    Cancelled,
+    CancelRefused,
+    Traded,
+)
+from exchange.model.instrument import Instrument
+from exchange.model.roles import Fees, PortfolioLimit, Role
+from exchange.model.types import CancelReason, InstrumentKind, OrderType, Side, TimeInForce
+from exchange.services.orders.register import OrderRegister
+from exchange.services.positions.exposure import Exposure
+from exchange.services.positions.fees import FeeSchedule
+from exchange.services.positions.ledger import Ledger
+from exchange.services.settlement.settlement import Settled, Settlement
+
+MAKER_ROLE = Role(
+    name="market_maker",
+    fees=Fees(maker=200, taker=-100),
+    constraints=(PortfolioLimit(max_total_position=200),),
+)
+FUND_ROLE = Role(
+    name="hedge_fund",
+    fees=Fees(maker=100, taker=-200),
+    constraints=(PortfolioLimit(max_total_position=500),),
+)
+RETAIL_ROLE = Role(
+    name="retail",
+    fees=Fees(maker=-100, taker=-300),
+    constraints=(PortfolioLimit(max_total_position=12),),
+)
+EDGE = 1_000
+"""Where a market order is priced."""
+
+
+def instrument(instrument_id: str, tick_size: str = "0.01", multiplier: int = 100) -> Instrument:
+    """An underlying; a lot gains tick_size * multiplier * 10,000 per tick."""
+    return Instrument(
+        instrument_id=instrument_id,
+        kind=InstrumentKind.INDEX,
+        tick_size=tick_size,
+        multiplier=multiplier,
+        first_price_ticks=100,
+    )
+
+
+INSTRUMENTS = (instrument("X"), instrument("Y", "0.005", 1))
+
+
+def role_of(account: int) -> Role:
+    """Every third account is retail, of the others the odd ones make markets and the even ones are funds."""
+    if account % 3 == 0:
+        return RETAIL_ROLE
+    return MAKER_ROLE if account % 2 else FUND_ROLE
+
+
+def new_order(
+    account: int,
+    side: Side,
+    quantity: int,
+    price_ticks: int | None = 100,
+    instrument_id: str = "X",
+    time_in_force: TimeInForce = TimeInForce.GTC,
+    client_order_id: str | None = None,
+    request_id: str = "entered",
+) -> NewOrder:
+    """A limit order, or a market order without a price."""
+    order_type = OrderType.MARKET if price_ticks is None else OrderType.LIMIT
+    return NewOrder(
+        account,
+        instrument_id,
+        side,
+        order_type,
+        price_ticks,
+        quantity,
+        time_in_force,
+        client_order_id,
+        request_id,
+    )
+
+
+class Desk:
+    """The services as the composition root builds them, and admission's part of the contract."""
+
+    def __init__(self, finished_per_team: int = 10_000) -> None:
+        self.register = OrderRegister(finished_per_team)
+        self.exposure = Exposure()
+        self.ledger = Ledger(INSTRUMENTS)
+        self.fees = FeeSchedule(role_of)
+        self.settlement = Settlement(self.register, self.exposure, self.ledger, self.fees, role_of)
+        self.sequence = 0
+
+    def admit(self, command: AnyCommand) -> Record:
+        """Number a command and reserve for it; time is a function of the sequence."""
+        record = Record(self.sequence + 1, 1_000_000 + 10 * self.sequence, command)
+        self.apply(record)
+        return record
+
+    def apply(self, record: Record) -> None:
+        """What validate does to a record, live and on replay."""
+        self.sequence = record.sequence
+        command = record.command
+        if isinstance(command, NewOrder):
+            self.exposure.reserve(
+                command.account, command.instrument_id, command.side, command.quantity, command.can_rest
+            )
+            self.register.enter(record)
+        elif isinstance(command, AmendOrder):
+            order = self.register.get(command.order_id)
+            if order is None:
+                return
+            growth = self.growth(command)
+            own = order.command
+            self.exposure.reserve_more(own.account, own.instrument_id, own.side, growth)
+            self.register.amend_pending(record, growth)
+
+    def growth(self, amend: AmendOrder) -> int:
+        """Lots an amend may add to its order, whatever becomes of those in flight."""
+        if amend.quantity is None:
+            return 0
+        return max(0, amend.quantity - self.register.lowest_quantity(amend.order_id))
+
+    def settle(self, record: Record, *events: AnyVenueEvent) -> Settled:
+        return self.settlement.settle(record, events)
+
+    def rest(self, order: NewOrder) -> int:
+        """Admit an order and have match take it; gives its number."""
+        record = self.admit(order)
+        price_ticks = EDGE if order.price_ticks is None else order.price_ticks
+        taken = Acknowledged(record.sequence, order.instrument_id, order.side, price_ticks, order.quantity)
+        self.settle(record, taken)
+        return record.sequence
+
+    def trade(self, maker: NewOrder, taker: NewOrder, trade_id: int = 1) -> Settled:
+        """Rest ``maker`` and trade all of ``taker`` with it, at the maker's price."""
+        maker_id = self.rest(maker)
+        record = self.admit(taker)
+        assert maker.price_ticks is not None
+        return self.settle(
+            record,
+            Acknowledged(record.sequence, taker.instrument_id, taker.side, EDGE, taker.quantity),
+            Traded(
+                trade_id,
+                taker.instrument_id,
+                maker.price_ticks,
+                taker.quantity,
+                maker_id,
+                record.sequence,
+                maker.account,
+                taker.account,
+                taker.side,
+            ),
+        )
+
+    def encoded_state(self) -> bytes:
+        """All state in canonical bytes."""
+        parts = (self.register, self.exposure, self.ledger, self.settlement)
+        return msgspec.msgpack.encode([part.state() for part in parts])
+
+
+class _Resting(msgspec.Struct):
+    order_id: int
+    account: int
+    instrument_id: str
+    side: Side
+    price_ticks: int
+    quantity: int
+    remaining: int
+    priority: int
+
+
+class PlainVenue:
+    """Price-time matching by sorting a list: slow, and obviously right."""
+
+    def __init__(self, prevent_self_trade: bool = False) -> None:
+        self._prevent = prevent_self_trade
+        self._orders: dict[int, _Resting] = {}
+        self._trade_id = 0
+
+    def apply(self, record: Record) -> list[AnyVenueEvent]:
+        """The events of one record."""
+        command = record.command
+        if isinstance(command, NewOrder):
+            return self._new(record.sequence, command)
+        if isinstance(command, CancelOrder):
+            if command.order_id not in self._orders:
+                return [CancelRefused(command.order_id)]
+            return [self._cancel(command.order_id, CancelReason.REQUESTED)]
+        if isinstance(command, AmendOrder):
+            return self._amend(record.sequence, command)
+        if isinstance(command, CancelOrders):
+            return [self._cancel(each, command.reason) for each in self._within(command)]
+        return []
+
+    def _new(self, order_id: int, command: NewOrder) -> list[AnyVenueEvent]:
+        price_ticks = command.price_ticks
+        if price_ticks is None:
+            price_ticks = EDGE if command.side is Side.BUY else 1
+        order = _Resting(
+            order_id,
+            command.account,
+            command.instrument_id,
+            command.side,
+            price_ticks,
+            command.quantity,
+            command.quantity,
+            order_id,
+        )
+        self._orders[order_id] = order
+        events: list[AnyVenueEvent] = [
+            Acknowledged(order_id, order.instrument_id, order.side, price_ticks, order.quantity)
+        ]
+        events += self._match(order)
+        if self._ended_by_self_trade(order):
+            events.append(self._cancel(order_id, CancelReason.SELF_TRADE))
+        elif order.remaining and not command.can_rest:
+            reason = CancelReason.NO_LIQUIDITY if command.price_ticks is None else CancelReason.IOC_REMAINDER
+            events.append(self._cancel(order_id, reason))
+        return events
+
+    def _amend(self, sequence: int, command: AmendOrder) -> list[AnyVenueEvent]:
+        order = self._orders.get(command.order_id)
+        if order is None:
+            return [AmendRefused(command.order_id)]
+        quantity = order.quantity if command.quantity is None else command.quantity
+        price_ticks = order.price_ticks if command.price_ticks is None else command.price_ticks
+        filled = order.quantity - order.remaining
+        if quantity <= filled:
+            return [self._cancel(order.order_id, CancelReason.AMENDED_BELOW_FILLED)]
+        old_price_ticks, old_remaining = order.price_ticks, order.remaining
+        if price_ticks != order.price_ticks or quantity > order.quantity:
+            order.priority = sequence
+        order.quantity, order.price_ticks, order.remaining = quantity, price_ticks, quantity - filled
+        events = self._match(order)
+        events.append(
+            Amended(
+                order.order_id,
+                order.instrument_id,
+                order.side,
+                price_ticks,
+                quantity,
+                order.remaining,
+                old_price_ticks,
+                old_remaining,
+            )
+        )
+        if self._ended_by_self_trade(order):
+            events.append(self._cancel(order.order_id, CancelReason.SELF_TRADE))
+        return events
+
+    def _match(self, taker: _Resting) -> list[AnyVenueEvent]:
+        events: list[AnyVenueEvent] = []
+        while taker.remaining and (maker := self._best_against(taker)) is not None:
+            if self._prevent and maker.account == taker.account:
+                break
+            quantity = min(maker.remaining, taker.remaining)
+            self._trade_id += 1
+            events.append(
+                Traded(
+                    self._trade_id,
+                    taker.instrument_id,
+                    maker.price_ticks,
+                    quantity,
+                    maker.order_id,
+                    taker.order_id,
+                    maker.account,
+                    taker.account,
+                    taker.side,
+                )
+            )
+            for order in (maker, taker):
+                order.remaining -= quantity
+                if not order.remaining:
+                    del self._orders[order.order_id]
+        return events
+
+    def _best_against(self, taker: _Resting) -> _Resting | None:
+        sign = taker.side.sign
+        crossing = [
+            each
+            for each in self._orders.values()
+            if each.side is not taker.side
+            and each.instrument_id == taker.instrument_id
+            and sign * each.price_ticks <= sign * taker.price_ticks
+        ]
+        return min(crossing, key=lambda each: (sign * each.price_ticks, each.priority), default=None)
+
+    def _ended_by_self_trade(self, order: _Resting) -> bool:
+        return bool(order.remaining) and self._best_against(order) is not None
+
+    def _cancel(self, order_id: int, reason: CancelReason) -> Cancelled:
+        order = self._orders.pop(order_id)
+        return Cancelled(
+            order_id, order.instrument_id, order.side, order.price_ticks, order.remaining, reason
+        )
+
+    def _within(self, command: CancelOrders) -> list[int]:
+        return [
+            each.order_id
+            for each in self._orders.values()
+            if each.account == command.account
+            and any(
+                scope.instrument_id in (None, each.instrument_id) and scope.side in (None, each.side)
+                for scope in command.scopes
+            )
+        ]
+
+
+class AnyVenue(Protocol):
+    """The plain one or the real one."""
+
+    def apply(self, record: Record) -> list[AnyVenueEvent]: ...
+
+
+class Floor:
+    """A desk and a venue with the two queues between them: validate, match and settle run apart.
+
+    A wish of settle is admitted at once, as the reserved lane does.
+    """
+
+    def __init__(self, desk: Desk, venue: AnyVenue) -> None:
+        self.desk = desk
+        self.venue = venue
+        self.records: list[Record] = []
+        self.told: list[AnyPrivateEvent] = []
+        self.settled: list[tuple[Record, Settled, OrderReport | None]] = []
+        self._to_match: list[Record] = []
+        self._to_settle: list[tuple[Record, Sequence[AnyVenueEvent], OrderReport | None]] = []
+
+    def admit(self, command: AnyCommand) -> Record:
+        record = self.desk.admit(command)
+        self.records.append(record)
+        self._to_match.append(record)
+        return record
+
+    def match(self) -> None:
+        """One command, if there is one; its preview is taken at once, as the match stage does."""
+        if self._to_match:
+            record = self._to_match.pop(0)
+            events = self.venue.apply(record)
+            self._to_settle.append((record, events, self.desk.settlement.preview(record, events)))
+
+    def settle(self) -> None:
+        """One matched command, if there is one."""
+        if not self._to_settle:
+            return
+        record, events, preview = self._to_settle.pop(0)
+        settled = self.desk.settlement.settle(record, events)
+        self.settled.append((record, settled, preview))
+        self.told += settled.private
+        for wish in settled.wishes:
+            self.admit(wish)
+
+    def drain(self) -> None:
+        """Until nothing is in flight, wishes included."""
+        while self._to_match or self._to_settle:
+            self.match()
+            self.settle()
+
+    def in_flight(self) -> list[Record]:
+        """Admitted and not yet settled."""
+        return [record for record, _, _ in self._to_settle] + self._to_match

@@ -1,0 +1,182 @@
+"""A whole exchange behind a real listening socket, and clients of its WebSocket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any
+
+import httpx
+import msgspec
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+from exchange.api.connections import ConnectionCounter, ProtocolLimits
+from exchange.api.listener import Listener, bind
+from exchange.api.protocol import make_http_protocol
+from exchange.api.refusals import Envelopes
+from exchange.api.request_reader import ProtocolSettings
+from exchange.api.ws_protocol import make_ws_protocol
+from exchange.app import Exchange
+from exchange.base.clock import SystemClock
+from exchange.base.entropy import SeededEntropy
+from exchange.config import Config, GameConfig
+from exchange.journal.memory import MemoryJournal
+
+ADMIN_KEY = "itg_admin_key_of_the_tests"
+DEADLINE_S = 10.0
+
+
+class Socket:
+    """One client: requests with answers, and the events that came between, in order."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
+        self.events: list[dict[str, Any]] = []
+        self._answers: dict[Any, dict[str, Any]] = {}
+        self._last_id = 0
+
+    async def __aenter__(self) -> Socket:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.connection.close()
+
+    async def receive(self) -> dict[str, Any]:
+        """The next message, whatever it is."""
+        async with asyncio.timeout(DEADLINE_S):
+            message = await self.connection.recv()
+        content = json.loads(message) if isinstance(message, str) else msgspec.msgpack.decode(message)
+        assert isinstance(content, dict)
+        return content
+
+    async def send(self, request: dict[str, Any]) -> None:
+        """Send a request in the encoding of the socket."""
+        packed = self.connection.subprotocol == "exchange.msgpack"
+        await self.connection.send(msgspec.msgpack.encode(request) if packed else json.dumps(request))
+
+    async def begin(self, method: str, **params: Any) -> int:
+        """Send a request without waiting; the id to :meth:`answer` for."""
+        self._last_id += 1
+        await self.send({"id": self._last_id, "method": method, "params": params})
+        return self._last_id
+
+    async def answer(self, request_id: Any) -> dict[str, Any]:
+        """The answer to that request."""
+        while request_id not in self._answers:
+            self._sort(await self.receive())
+        return self._answers.pop(request_id)
+
+    async def ask(self, method: str, **params: Any) -> dict[str, Any]:
+        """Request and answer."""
+        return await self.answer(await self.begin(method, **params))
+
+    async def result(self, method: str, **params: Any) -> Any:
+        """The result of a request that succeeds."""
+        answer = await self.ask(method, **params)
+        assert "error" not in answer, answer
+        return answer["result"]
+
+    async def until(self, count: int) -> list[dict[str, Any]]:
+        """Wait until ``count`` events have come; all of them."""
+        while len(self.events) < count:
+            self._sort(await self.receive())
+        return self.events
+
+    def _sort(self, message: dict[str, Any]) -> None:
+        if "type" in message:
+            self.events.append(message)
+        else:
+            assert message["id"] not in self._answers, "one answer for each request"
+            self._answers[message["id"]] = message
+
+
+class WsExchange:
+    """The exchange, where it listens, and its operator's key."""
+
+    def __init__(self, exchange: Exchange, port: int) -> None:
+        self.exchange = exchange
+        self.port = port
+        self._http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}")
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def send(self, method: str, path: str, key: str | None = None, **kwargs: Any) -> httpx.Response:
+        """One HTTP request."""
+        headers = {} if key is None else {"X-API-Key": key}
+        return await self._http.request(method, path, headers=headers, **kwargs)
+
+    async def team(self, name: str = "Alpha", role: str = "hedge_fund") -> str:
+        """Register a team; its key."""
+        answer = await self.send("POST", "/game/teams/register", json={"name": name, "role": role})
+        assert answer.status_code == 200, answer.text
+        key: str = answer.json()["data"]["api_key"]
+        return key
+
+    async def connect(
+        self, key: str | None = None, *, headers: dict[str, str] | None = None, packed: bool = False, **options: Any
+    ) -> ClientConnection:
+        """A raw WebSocket."""
+        given = dict(headers or {})
+        if key is not None:
+            given["X-API-Key"] = key
+        return await connect(
+            f"ws://127.0.0.1:{self.port}/ws",
+            additional_headers=given,
+            subprotocols=[Subprotocol("exchange.msgpack")] if packed else None,
+            compression=None,
+            proxy=None,
+            **options,
+        )
+
+    async def socket(self, key: str | None = None, **options: Any) -> tuple[Socket, dict[str, Any]]:
+        """A client and its hello."""
+        socket = Socket(await self.connect(key, **options))
+        hello = await socket.receive()
+        return socket, hello
+
+
+@asynccontextmanager
+async def ws_exchange(game: GameConfig | None = None) -> AsyncIterator[WsExchange]:
+    """A running exchange; drained and closed on leaving."""
+    clock, entropy = SystemClock(), SeededEntropy(1)
+    journal = MemoryJournal(random.Random(1))
+    config = Config(game=game or GameConfig(preset="small"))
+    exchange = Exchange(config, journal, clock=clock, entropy=entropy, admin_key=ADMIN_KEY)
+    await exchange.start()
+    listener = _listener(exchange, clock)
+    async with asyncio.TaskGroup() as tasks:
+        path = tasks.create_task(exchange.run())
+        tasks.create_task(listener.run_until_closed())
+        await listener.wait_listening()
+        running = WsExchange(exchange, listener.port)
+        try:
+            yield running
+        finally:
+            await running.close()
+            exchange.stop()
+            await path
+            listener.close()
+    await journal.close()
+
+
+def _listener(exchange: Exchange, clock: SystemClock) -> Listener:
+    settings = ProtocolSettings(
+        ProtocolLimits(), ConnectionCounter(), Envelopes(clock, exchange.request_ids.next)
+    )
+    return Listener(
+        exchange.api,
+        bind("127.0.0.1", 0),
+        http=make_http_protocol(settings),
+        ws=make_ws_protocol(settings),
+        keep_alive_s=5,
+        max_message_bytes=settings.limits.max_message_bytes,
+    )
+
