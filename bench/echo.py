@@ -33,9 +33,7 @@ async def _socket(socket: WebSocket) -> None:
         return
 
 
-app = Starlette(
-    routes=[Route("/exchange/orders", _order, methods=["POST"]), WebSocketRoute("/ws", _socket)]
-)
+app = Starlette(routes=[Route("/exchange/orders", _order, methods=["POST"]), WebSocketRoute("/ws", _socket)])
 
 if __name__ == "__main__":
     uvicorn.run(

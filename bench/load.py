@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -97,6 +98,10 @@ def _content_length(answer: bytes, end: int) -> int:
     return int(answer[start + 15 : answer.find(b"\r\n", start)]) if start >= 0 else 0
 
 
+def _same(protocol: _Connection) -> _Connection:
+    return protocol
+
+
 async def _drive(
     url: str, requests: RequestSource, connections: int, warm_up_s: float, seconds: float
 ) -> LoadResult:
@@ -104,15 +109,12 @@ async def _drive(
     target = urlsplit(url)
     started = time.perf_counter() + warm_up_s
     result = LoadResult(seconds)
-    made = [
-        await loop.create_connection(
-            lambda number=number: _Connection(requests(number), result, started, started + seconds),
-            target.hostname,
-            target.port,
-        )
-        for number in range(connections)
+    protocols = [
+        _Connection(requests(number), result, started, started + seconds) for number in range(connections)
     ]
-    await asyncio.wait([protocol.done for _, protocol in made], timeout=warm_up_s + seconds + 10)
+    for protocol in protocols:
+        await loop.create_connection(partial(_same, protocol), target.hostname or "", target.port or 80)
+    await asyncio.wait([protocol.done for protocol in protocols], timeout=warm_up_s + seconds + 10)
     return result
 
 

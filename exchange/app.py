@@ -122,7 +122,7 @@ class Exchange:
         self, *, void: tuple[int, str] | None = None, progress: Progress = lambda records: None
     ) -> Recovered:
         """Open or replay the game and build everything around it. ``void`` is a sequence and a reason."""
-        rules = await open_game(self._journal, self.config.rules(), self._clock)
+        rules = await open_game(self._journal, self.config.rules(), build_core, self._clock)
         recovered = recover(self._journal, rules, build_core, progress=progress)
         if void is not None:
             await self._void(recovered, *void)

@@ -66,10 +66,12 @@ class HttpProtocol(RequestReader):
         self._admitted = self._counter.admit(self._address())
         if self._admitted:
             self._deadline.set(self.limits.head_timeout_s)
-            return
-        self._admitted_as_refused = self._counter.admit_refused()
-        self.refuse(refusals.TOO_MANY_CONNECTIONS)
-        if not self._admitted_as_refused:
+        elif self._counter.admit_refused():
+            self._admitted_as_refused = True
+            self.refuse(refusals.TOO_MANY_CONNECTIONS)
+        else:
+            self._counter.refused(refusals.TOO_MANY_CONNECTIONS.code)
+            self.refusal = refusals.TOO_MANY_CONNECTIONS
             transport.abort()
 
     def data_received(self, data: bytes) -> None:
@@ -137,6 +139,8 @@ class HttpProtocol(RequestReader):
             self._deadline.set(self.limits.close_timeout_s)
         elif self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
+            if self.held:
+                self.take_held()
         elif self.refusal is not None:
             self._send_refusal(self.refusal)
         else:

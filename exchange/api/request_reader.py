@@ -111,17 +111,14 @@ class RequestReader(HttpToolsProtocol):
 
     def take(self, data: bytes) -> None:
         """Parse ``data`` as far as there are places, and hold the rest."""
-        if self.held:
-            self.held += data
-        elif len(data) > self._one_go or self.pipeline:
-            self._take_pieces(data)
+        if self.held or self.pipeline or len(data) > self._one_go:
+            self._take_pieces(self.held + data)
         elif (taken := self._parse(data)) < len(data):
             self._take_pieces(data[taken:])
 
     def take_held(self) -> None:
-        """Go on with what had been held."""
-        data, self.held = self.held, b""
-        self._take_pieces(data)
+        """Go on with what had been held, now that a request has been answered."""
+        self._take_pieces(self.held)
 
     def _take_pieces(self, data: bytes) -> None:
         position = 0
@@ -130,16 +127,20 @@ class RequestReader(HttpToolsProtocol):
             if not size:
                 break
             position += self._parse(data[position : position + size])
-        self.held = data[position:] if self.refusal is None else b""
+        if self.refusal is None:
+            self.held = data[position:]
+            if self.held:
+                self.flow.pause_reading()
 
     def _piece_size(self) -> int:
         places = self.limits.max_in_flight - len(self.pipeline) - (self.active is not None)
-        if places < self._fewest_places:
-            return 0
-        size = _SHORTEST_REQUEST * (places - 1) + 1
-        if self.owed == BODY:
-            return max(size, self._content_length - self._body_bytes)
-        return size
+        if self.owed != BODY:
+            return _SHORTEST_REQUEST * (places - 1) + 1 if places >= self._fewest_places else 0
+        # The request whose body this is has its place already.
+        rest = self._content_length - self._body_bytes
+        if places < self._fewest_places and self.pipeline:
+            return max(rest, 0)
+        return max(rest, _SHORTEST_REQUEST * places + 1)
 
     def _parse(self, piece: bytes) -> int:
         try:
@@ -212,12 +213,12 @@ class RequestReader(HttpToolsProtocol):
             raise Refused(refusals.HEADERS_TOO_LARGE)
         if self._content_length > self.limits.max_body_bytes:
             raise Refused(refusals.BODY_TOO_LARGE)
-        self.owed = BODY
-        self._part_bytes = -1
-        self._body_bytes = 0
         parser = self.parser
         version = parser.get_http_version()
         scope = self._make_scope(version)
+        self.owed = BODY
+        self._part_bytes = -1
+        self._body_bytes = 0
         if parser.should_upgrade() and self._should_upgrade():
             self._upgrading = True
             return

@@ -44,6 +44,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     __slots__ = (
         "_counter",
+        "_discarded_bytes",
         "_end",
         "_holding",
         "_incoming",
@@ -73,6 +74,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self._writer: FrameWriter
         self._incoming = bytearray()
         self._needed = 0
+        self._discarded_bytes = 0
         # Until it is accepted a client has nothing to say.
         self._holding = True
         self._on_message: MessageHandler | None = None
@@ -90,8 +92,10 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self._writer.closing:
-            return
-        if not self.handshake_initiated:
+            self._discarded_bytes += len(data)
+            if self._discarded_bytes > self._limits.max_discarded_bytes:
+                self._writer.abort()
+        elif not self.handshake_initiated:
             self._shake_hands(data)
         elif self._incoming or self._holding:
             self._gather(data)

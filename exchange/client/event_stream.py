@@ -28,12 +28,11 @@ class EventStream:
         return self
 
     async def __anext__(self) -> ClientEvent:
-        queue = self._queue or await self.open()
-        return await queue.get()
+        return await (await self._opened()).get()
 
-    async def next(self, timeout_s: float) -> ClientEvent | None:
+    async def next(self, timeout_s: float | None = None) -> ClientEvent | None:
         """The next event, None after ``timeout_s`` without one; raises StopAsyncIteration at the end."""
-        queue = self._queue or await self.open()
+        queue = await self._opened()
         if len(queue):
             return await queue.get()
         try:
@@ -42,18 +41,27 @@ class EventStream:
         except TimeoutError:
             return None
 
-    async def open(self) -> EventQueue[ClientEvent]:
+    async def open(self) -> None:
         """Subscribe now rather than with the first read."""
-        queue = self._queue = self._streams.queue()
-        try:
-            await self._streams.subscribe(self._channels)
-        except BaseException:
-            self.close()
-            raise
-        return queue
+        await self._opened()
+
+    def end(self) -> None:
+        """The reader gets what has been received, then the end."""
+        if self._queue is not None:
+            self._queue.end()
 
     def close(self) -> None:
-        """Stop collecting; the channels stay subscribed."""
+        """Stop collecting; the channels stay subscribed to."""
         if self._queue is not None:
             self._queue = None
             self._streams.drop_queue()
+
+    async def _opened(self) -> EventQueue[ClientEvent]:
+        if self._queue is None:
+            self._queue = self._streams.queue()
+            try:
+                await self._streams.subscribe(self._channels)
+            except BaseException:
+                self.close()
+                raise
+        return self._queue

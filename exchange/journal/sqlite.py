@@ -219,7 +219,10 @@ def _connect(path: Path, found: Survey, synchronous: Synchronous) -> apsw.Connec
     return connection
 
 
-def _make_directory(data_dir: Path) -> None:
-    if not data_dir.is_dir():
-        data_dir.mkdir(parents=True)
-        sync(data_dir.parent)
+def _make_directory(path: Path) -> None:
+    """Each level is flushed into the one above, or a power cut could take the journal with it."""
+    if path.is_dir():
+        return
+    _make_directory(path.parent)
+    path.mkdir(exist_ok=True)
+    sync(path.parent)

@@ -21,7 +21,7 @@ _BUY, _SELL = Side.BUY, Side.SELL
 
 
 class BookFeed(PublicFeed):
-    """``book.{instrument}``. ``levels`` is how much of the book clients see."""
+    """``book.{instrument}``, beginning with ``depth``. ``levels`` is how much of the book clients see."""
 
     def __init__(
         self, grid: PriceGrid, depth: Depth, epoch: str, now_us: int, levels: int = MAX_BOOK_LEVELS
@@ -34,100 +34,110 @@ class BookFeed(PublicFeed):
         self._timestamp_us = now_us
         self._view = DepthView(grid.instrument_id)
         self._view.apply(_entered(grid.instrument_id, depth))
-        self._changes: dict[tuple[Side, int], int] = {}
-        # What clients have; None while nobody ever listened.
-        self._shown: dict[Side, dict[int, int]] | None = None
-        self._hides = False
+        self._bids, self._asks = _Ladder(), _Ladder()
+        # Nobody has ever listened: the ladders are not kept up.
+        self._is_dark = True
 
     def take(self, events: Iterable[BookEvent]) -> None:
         """Take what one command did to this book."""
-        if self._shown is None and self.is_kept:
-            self._show()
+        if self._is_dark and self.is_kept:
+            self._light()
         for side, price_ticks, quantity in self._view.apply(events):
-            self._changes[side, price_ticks] = quantity
+            (self._bids if side is _BUY else self._asks).changes[price_ticks] = quantity
 
     def update(self, timestamp_us: int) -> list[BookUpdate]:
         """One message with all that changed since the last, kept; none when nothing that is seen did."""
-        changes, self._changes = self._changes, {}
-        if not changes:
+        bids, asks = self._bids.take_changes(), self._asks.take_changes()
+        if not bids and not asks:
             return []
         self._timestamp_us = timestamp_us
-        shown = self._shown
-        if shown is None:
+        if self._is_dark:
             self.pass_over()
             return []
-        if self._hides or max(map(len, shown.values())) + len(changes) > self._levels:
-            changes = self._in_sight(shown)
-            if not changes:
-                return []
+        if self._bids.can_hold(bids, self._levels) and self._asks.can_hold(asks, self._levels):
+            self._bids.overlay(bids)
+            self._asks.overlay(asks)
         else:
-            _overlay(shown, changes)
-        return [self._kept_update(changes)]
+            depth = self._view.snapshot(self._levels + 1)
+            bids, asks = self._bids.show(depth.bids, self._levels), self._asks.show(depth.asks, self._levels)
+        return [self._kept_update(bids, asks)] if bids or asks else []
 
     def begin(self) -> tuple[list[AnyEvent], int]:
-        if self._shown is None:
-            self._show()
-        assert self._shown is not None
-        decimal = self._grid.decimal
-        bids, asks = self._shown[_BUY], self._shown[_SELL]
+        if self._is_dark:
+            self._light()
+        bids, asks = self._bids.shown, self._asks.shown
         snapshot = BookSnapshot(
             seq=self.last_seq,
             timestamp=time_text(self._timestamp_us),
             channel=self.name,
             epoch=self._epoch,
-            bids=[(decimal(price), bids[price]) for price in sorted(bids, reverse=True)],
-            asks=[(decimal(price), asks[price]) for price in sorted(asks)],
+            bids=self._priced((price, bids[price]) for price in sorted(bids, reverse=True)),
+            asks=self._priced((price, asks[price]) for price in sorted(asks)),
         )
         return [snapshot], self.last_seq
 
-    def _show(self) -> None:
+    def _light(self) -> None:
         depth = self._view.snapshot(self._levels + 1)
-        self._hides = max(len(depth.bids), len(depth.asks)) > self._levels
-        self._shown = {_BUY: dict(depth.bids[: self._levels]), _SELL: dict(depth.asks[: self._levels])}
+        self._bids.show(depth.bids, self._levels)
+        self._asks.show(depth.asks, self._levels)
+        self._is_dark = False
 
-    def _in_sight(self, before: dict[Side, dict[int, int]]) -> dict[tuple[Side, int], int]:
-        """What the best levels have become, as changes from ``before``."""
-        self._show()
-        assert self._shown is not None
-        changes: dict[tuple[Side, int], int] = {}
-        for side, now in self._shown.items():
-            then = before[side]
-            for price in then.keys() - now.keys():
-                changes[side, price] = 0
-            for price, quantity in now.items():
-                if then.get(price) != quantity:
-                    changes[side, price] = quantity
-        return changes
-
-    def _kept_update(self, changes: dict[tuple[Side, int], int]) -> BookUpdate:
-        decimal = self._grid.decimal
-        bids = [(decimal(price), quantity) for (side, price), quantity in changes.items() if side is _BUY]
-        asks = [(decimal(price), quantity) for (side, price), quantity in changes.items() if side is _SELL]
+    def _kept_update(self, bids: dict[int, int], asks: dict[int, int]) -> BookUpdate:
         message = BookUpdate(
             seq=self.last_seq + 1,
             timestamp=time_text(self._timestamp_us),
             channel=self.name,
             prev_seq=self.last_seq,
-            bids=bids,
-            asks=asks,
+            bids=self._priced(bids.items()),
+            asks=self._priced(asks.items()),
         )
         self.keep(message)
         return message
 
+    def _priced(self, levels: Iterable[Level]) -> list[tuple[float, int]]:
+        decimal = self._grid.decimal
+        return [(decimal(price_ticks), quantity) for price_ticks, quantity in levels]
+
+
+class _Ladder:
+    """One side: the levels that clients have, and what changed in the book since."""
+
+    __slots__ = ("changes", "hides", "shown")
+
+    def __init__(self) -> None:
+        self.shown: dict[int, int] = {}
+        self.changes: dict[int, int] = {}
+        self.hides = False
+
+    def take_changes(self) -> dict[int, int]:
+        changes, self.changes = self.changes, {}
+        return changes
+
+    def can_hold(self, changes: dict[int, int], levels: int) -> bool:
+        """Whether every level is in sight, and stays so whatever ``changes`` are."""
+        return not self.hides and len(self.shown) + len(changes) <= levels
+
+    def overlay(self, changes: dict[int, int]) -> None:
+        for price_ticks, quantity in changes.items():
+            if quantity:
+                self.shown[price_ticks] = quantity
+            else:
+                self.shown.pop(price_ticks, None)
+
+    def show(self, best: tuple[Level, ...], levels: int) -> dict[int, int]:
+        """Show the first ``levels`` of ``best``; what that changes for clients."""
+        then, now = self.shown, dict(best[:levels])
+        self.shown = now
+        self.hides = len(best) > levels
+        changes = {price_ticks: 0 for price_ticks in then if price_ticks not in now}
+        changes.update(level for level in now.items() if then.get(level[0]) != level[1])
+        return changes
+
 
 def _entered(instrument_id: str, depth: Depth) -> list[Acknowledged]:
     """``depth`` as if each of its levels were one order that has just come to rest."""
-    sides: tuple[tuple[Side, tuple[Level, ...]], ...] = ((_BUY, depth.bids), (_SELL, depth.asks))
     return [
         Acknowledged(0, instrument_id, side, price_ticks, quantity)
-        for side, levels in sides
+        for side, levels in ((_BUY, depth.bids), (_SELL, depth.asks))
         for price_ticks, quantity in levels
     ]
-
-
-def _overlay(shown: dict[Side, dict[int, int]], changes: dict[tuple[Side, int], int]) -> None:
-    for (side, price_ticks), quantity in changes.items():
-        if quantity:
-            shown[side][price_ticks] = quantity
-        else:
-            shown[side].pop(price_ticks, None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 
@@ -48,14 +48,19 @@ class Outlet(Protocol):
         ...
 
 
+FrameMaker: TypeAlias = Callable[[Any], bytes]
+"""A message as a whole frame, one for each encoding."""
+
+
 class Connection:
     """One socket. ``account`` is None until it logged in; ``round`` is when its buffer was last looked at."""
 
-    __slots__ = ("account", "backlog", "encoding", "is_open", "outlet", "round", "subscriptions")
+    __slots__ = ("account", "backlog", "encoding", "frame", "is_open", "outlet", "round", "subscriptions")
 
-    def __init__(self, outlet: Outlet, encoding: Encoding) -> None:
+    def __init__(self, outlet: Outlet, encoding: Encoding, frame: FrameMaker) -> None:
         self.outlet = outlet
         self.encoding = encoding
+        self.frame = frame
         self.account: int | None = None
         self.subscriptions: dict[str, Subscription] = {}
         self.backlog: deque[Subscription] = deque()
@@ -88,8 +93,8 @@ class Hub:
     """Every open socket and its subscriptions; single event loop, no locks."""
 
     def __init__(self, framers: Mapping[Encoding, Callable[[bytes], bytes]]) -> None:
-        self._write_frame: dict[Encoding, Callable[[Any], bytes]] = {
-            encoding: _framed(ENCODERS[encoding], framers[encoding]) for encoding in Encoding
+        self._frame_makers: Mapping[Encoding, FrameMaker] = {
+            encoding: _frame_maker(ENCODERS[encoding], framers[encoding]) for encoding in Encoding
         }
         self._connections: dict[Connection, None] = {}
         self._round = 0
@@ -99,7 +104,7 @@ class Hub:
 
     def open(self, outlet: Outlet, encoding: Encoding) -> Connection:
         """Take up a socket; its owner calls :meth:`closed` when it is gone, whoever closed it."""
-        connection = Connection(outlet, encoding)
+        connection = Connection(outlet, encoding, self._frame_makers[encoding])
         self._connections[connection] = None
         self._opened += 1
         return connection
@@ -183,15 +188,14 @@ class Hub:
         else:
             messages = feed.after(subscription.cursor, RESUME_SLICE)
             subscription.cursor += len(messages)
-        write_frame = self._write_frame[connection.encoding]
-        self._write(connection, [write_frame(message) for message in messages])
+        self._write(connection, map(connection.frame, messages))
         return connection.is_open and subscription.cursor >= feed.last_seq
 
     # --- telling --------------------------------------------------------------------------------
 
     def send(self, connection: Connection, message: Any) -> bool:
         """Send one message to one socket; False when it is gone."""
-        return self._write(connection, (self._write_frame[connection.encoding](message),))
+        return self._write(connection, (connection.frame(message),))
 
     def begin_round(self) -> None:
         """A batch begins: each socket's buffer is looked at once, before its first message.
@@ -206,24 +210,24 @@ class Hub:
         if not feed.live or not messages:
             return
         first, last = messages[0].seq, messages[-1].seq
-        frames: dict[Encoding, list[bytes]] = {}
+        frames: dict[FrameMaker, list[bytes]] = {}
         for subscription in list(feed.live):
             connection, cursor = subscription.connection, subscription.cursor
             assert cursor is not None
             assert cursor >= first - 1, "a live subscription has everything before"
             if cursor >= last or not self._has_room(connection):
                 continue
-            encoded = self._encoded(frames, connection.encoding, messages)
+            encoded = _frames(frames, connection.frame, messages)
             known = cursor + 1 - first
             subscription.cursor = last
             self._write(connection, encoded[known:] if known else encoded)
 
     def tell_others(self, feed: Feed, messages: Sequence[AnyEvent]) -> None:
         """Send ``messages`` to every socket that did not subscribe to ``feed``."""
-        frames: dict[Encoding, list[bytes]] = {}
+        frames: dict[FrameMaker, list[bytes]] = {}
         for connection in list(self._connections):
             if feed.name not in connection.subscriptions and self._has_room(connection):
-                self._write(connection, self._encoded(frames, connection.encoding, messages))
+                self._write(connection, _frames(frames, connection.frame, messages))
 
     def has_room(self, connection: Connection) -> bool:
         """Whether the socket may be told more; one that fell behind is closed now."""
@@ -246,15 +250,6 @@ class Hub:
             messages=self._messages,
         )
 
-    def _encoded(
-        self, frames: dict[Encoding, list[bytes]], encoding: Encoding, messages: Iterable[AnyEvent]
-    ) -> list[bytes]:
-        encoded = frames.get(encoding)
-        if encoded is None:
-            write_frame = self._write_frame[encoding]
-            encoded = frames[encoding] = [write_frame(message) for message in messages]
-        return encoded
-
     def _has_room(self, connection: Connection) -> bool:
         if connection.round == self._round:
             return connection.is_open
@@ -275,5 +270,14 @@ class Hub:
         return True
 
 
-def _framed(encode: Callable[[Any], bytes], frame: Callable[[bytes], bytes]) -> Callable[[Any], bytes]:
-    return lambda message: frame(encode(message))
+def _frame_maker(encode: Callable[[Any], bytes], framer: Callable[[bytes], bytes]) -> FrameMaker:
+    return lambda message: framer(encode(message))
+
+
+def _frames(
+    made: dict[FrameMaker, list[bytes]], frame: FrameMaker, messages: Iterable[AnyEvent]
+) -> list[bytes]:
+    frames = made.get(frame)
+    if frames is None:
+        frames = made[frame] = [frame(message) for message in messages]
+    return frames

@@ -65,13 +65,17 @@ def journal_rules(journal: Readable) -> GameRules | None:
     return first.command.rules
 
 
-async def open_game(journal: Journal, wanted: GameRules, clock: Clock) -> GameRules:
+async def open_game(journal: Journal, wanted: GameRules, build: CoreFactory, clock: Clock) -> GameRules:
     """The rules of the game in ``journal``; an empty journal gets ``wanted`` as its first record.
 
-    Raises StartError when ``wanted`` are not the rules the game began with.
+    Raises StartError when ``wanted`` make no sense, or are not the rules the game began with.
     """
     found = journal_rules(journal)
     if found is None:
+        try:
+            build(wanted)
+        except ValueError as error:
+            raise StartError(f"these rules cannot be played: {error}") from error
         await journal.append(encode_batch([Record(1, clock.now_us(), OpenGame(wanted))]))
         return wanted
     if found != wanted:

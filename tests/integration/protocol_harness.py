@@ -47,8 +47,12 @@ def on_uvloop(test: Callable[P, Awaitable[None]]) -> Callable[P, None]:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for ``condition``; the test's deadline bounds it."""
+    loop = asyncio.get_running_loop()
+    turn = asyncio.Event()
     while not condition():
-        await asyncio.sleep(0.001)
+        loop.call_later(0.001, turn.set)
+        await turn.wait()
+        turn.clear()
 
 
 @dataclass
@@ -106,6 +110,13 @@ class Peer:
         while await self.more():
             pass
         return bytes(self.received)
+
+    async def to_end_or_reset(self) -> bytes:
+        """Everything received, however the connection ended."""
+        try:
+            return await self.to_end()
+        except ConnectionResetError:
+            return bytes(self.received)
 
     async def answer(self, *, head_only: bool = False) -> Answer:
         """The next HTTP answer."""
@@ -239,6 +250,8 @@ async def serving(
         server.close()
         for peer in running.peers:
             peer.sock.close()
+        for connection in list(state.connections):
+            connection.transport.abort()
         await until(lambda: running.statistics.connections_open == running.statistics.refused_open == 0)
         for task in list(state.tasks):
             task.cancel()
@@ -260,7 +273,7 @@ async def read_body(receive: Any) -> bytes | None:
         message = await receive()
         if message["type"] == "http.disconnect":
             return None
-        body += message["body"]
+        body += bytes(message["body"])
         if not message["more_body"]:
             return body
 

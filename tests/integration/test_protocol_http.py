@@ -149,7 +149,7 @@ async def test_protocol_keeps_a_reading_application_from_letting_more_requests_i
 
     async with serving(app, max_in_flight=8) as server:
         peer = await server.open()
-        flood = asyncio.ensure_future(peer.send(request(path="/wait") + request() * 50_000))
+        flood = asyncio.ensure_future(peer.send(request(path="/wait") + request() * 500_000))
         await until(lambda: any(connection.pipeline for connection in server.state.connections))  # type: ignore[union-attr]  # HTTP alone here
         (connection,) = server.state.connections
         for _ in range(50):

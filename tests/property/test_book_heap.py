@@ -80,20 +80,52 @@ def test_heap_of_cancelled_orders_empties(prices: list[int], keep: int, best_fir
     assert matcher.book.asks.heap == []
 
 
-def test_heap_never_surfaces_long_runs_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When a long run of dead entries comes to the top, the heap is rebuilt instead of popped through."""
-    popped: list[int] = []
-    monkeypatch.setattr(book_module, "heappop", lambda heap: popped.append(heappop(heap)))
-    matcher = _matcher()
-    count = 4 * MAX_DEAD_SURFACING
-    for sequence in range(1, 2 * count + 3):
+def _with_dead_run(matcher: Matcher, count: int, live: int) -> None:
+    """Asks from 1,001 up, one lot each: the first lives, ``count`` are dead, ``live`` live."""
+    for sequence in range(1, count + live + 2):
         matcher.enter(sequence, 1, Side.SELL, 1_000 + sequence, 1, True)
     for sequence in range(2, count + 2):
         matcher.cancel(1, sequence)
-    asks = matcher.book.asks
-    assert asks.dead == count
+    assert matcher.book.asks.dead == count
+
+
+@pytest.mark.parametrize("aggressor", [False, True], ids=["cancel", "sweep"])
+def test_heap_never_surfaces_long_runs_one_by_one(monkeypatch: pytest.MonkeyPatch, aggressor: bool) -> None:
+    """When a long run of dead entries comes to the top, the heap is rebuilt instead of popped through, also
+    in the midst of a sweep; the next short run is popped again."""
+    popped: list[int] = []
+    monkeypatch.setattr(book_module, "heappop", lambda heap: popped.append(heappop(heap)))
+    matcher = _matcher()
+    asks, count = matcher.book.asks, 4 * MAX_DEAD_SURFACING
+    _with_dead_run(matcher, count, count + 100)
     assert popped == []
-    matcher.cancel(1, 1)
+    if aggressor:
+        trades = matcher.enter(99_999, 2, Side.BUY, 100_000, 3, True)[1:]
+        assert [getattr(trade, "maker_order_id", None) for trade in trades] == [1, count + 2, count + 3]
+    else:
+        matcher.cancel(1, 1)
     assert 0 < len(popped) <= MAX_DEAD_SURFACING + len(asks.queue) // 8 + 2
+    assert asks.dead == 0
     _check(asks)
-    assert matcher.book.best().ask_ticks == 1_000 + count + 2
+    popped.clear()
+    matcher.cancel(1, count + 5)
+    matcher.cancel(1, count + 6)
+    matcher.cancel(1, count + 4)
+    if not aggressor:
+        matcher.cancel(1, count + 3)
+        matcher.cancel(1, count + 2)
+    assert len(popped) == (3 if aggressor else 5)
+    _check(asks)
+
+
+def test_heap_is_swept_when_fills_take_the_live_orders() -> None:
+    """Dead entries deep in a book stay few also when the live ones before them are traded away."""
+    matcher = _matcher()
+    for sequence in range(1, 401):
+        matcher.enter(sequence, 1, Side.SELL, 1_000 + sequence, 1, True)
+    for sequence in range(201, 381):
+        matcher.cancel(1, sequence)
+    assert matcher.book.asks.dead == 180
+    matcher.enter(999, 2, Side.BUY, 2_000, 150, True)
+    assert len(matcher.book.asks.queue) == 70
+    _check(matcher.book.asks)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import httpx
@@ -14,17 +14,42 @@ from exchange.app import Exchange
 from exchange.base.clock import Clock, SystemClock
 from exchange.base.entropy import SeededEntropy
 from exchange.config import Config, CoordinationConfig, GameConfig, JournalConfig
-from exchange.journal.memory import MemoryFaults, MemoryJournal
+from exchange.journal.batch import Batch
+from exchange.journal.memory import MemoryJournal
 
 ADMIN_KEY = "itg_admin_key_of_the_tests"
 BASE_URL = "http://exchange.test"
 
 
-class HttpExchange:
-    """The exchange and a client of it."""
+class HoldableJournal(MemoryJournal):
+    """A journal whose disk a test can stop."""
 
-    def __init__(self, exchange: Exchange, client: httpx.AsyncClient) -> None:
+    _gate: asyncio.Event | None = None
+
+    def append(self, batch: Batch) -> asyncio.Future[None]:
+        if self._gate is None:
+            return super().append(batch)
+        return asyncio.ensure_future(self._append_later(batch, self._gate))
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Within, nothing becomes durable; on leaving everything does."""
+        self._gate = asyncio.Event()
+        yield
+        self._gate.set()
+        self._gate = None
+
+    async def _append_later(self, batch: Batch, gate: asyncio.Event) -> None:
+        await gate.wait()
+        await super().append(batch)
+
+
+class HttpExchange:
+    """The exchange, its journal and a client of it."""
+
+    def __init__(self, exchange: Exchange, journal: HoldableJournal, client: httpx.AsyncClient) -> None:
         self.exchange = exchange
+        self.journal = journal
         self.client = client
 
     async def send(self, method: str, path: str, *, key: str | None = None, **kwargs: Any) -> httpx.Response:
@@ -55,7 +80,6 @@ async def http_exchange(
     game: GameConfig | None = None,
     responses: CoordinationConfig | None = None,
     clock: Clock | None = None,
-    faults: MemoryFaults | None = None,
 ) -> AsyncIterator[HttpExchange]:
     """A running exchange; drained on leaving."""
     config = Config(
@@ -63,7 +87,7 @@ async def http_exchange(
         responses=responses or CoordinationConfig(),
         journal=JournalConfig(),
     )
-    journal = MemoryJournal(random.Random(1), faults)
+    journal = HoldableJournal(random.Random(1))
     exchange = Exchange(
         config, journal, clock=clock or SystemClock(), entropy=SeededEntropy(1), admin_key=ADMIN_KEY
     )
@@ -72,7 +96,7 @@ async def http_exchange(
     transport = httpx.ASGITransport(app=exchange.api)
     try:
         async with httpx.AsyncClient(transport=transport, base_url=BASE_URL) as client:
-            yield HttpExchange(exchange, client)
+            yield HttpExchange(exchange, journal, client)
     finally:
         exchange.stop()
         await running

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any
@@ -23,7 +23,7 @@ from exchange.api.request_reader import ProtocolSettings
 from exchange.api.ws_protocol import make_ws_protocol
 from exchange.app import Exchange
 from exchange.base.clock import SystemClock
-from exchange.base.entropy import SeededEntropy
+from exchange.base.entropy import SystemEntropy
 from exchange.config import Config, GameConfig
 from exchange.journal.memory import MemoryJournal
 
@@ -100,13 +100,20 @@ class Socket:
 class WsExchange:
     """The exchange, where it listens, and its operator's key."""
 
-    def __init__(self, exchange: Exchange, port: int) -> None:
+    def __init__(self, exchange: Exchange, port: int, counter: ConnectionCounter) -> None:
         self.exchange = exchange
         self.port = port
+        self.counter = counter
         self._http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}")
 
     async def close(self) -> None:
         await self._http.aclose()
+
+    def metric(self, name: str) -> float:
+        """A metric as it stands."""
+        value = self.exchange.metrics.registry.get_sample_value(f"exchange_{name}")
+        assert value is not None, name
+        return value
 
     async def send(self, method: str, path: str, key: str | None = None, **kwargs: Any) -> httpx.Response:
         """One HTTP request."""
@@ -121,19 +128,22 @@ class WsExchange:
         return key
 
     async def connect(
-        self, key: str | None = None, *, headers: dict[str, str] | None = None, packed: bool = False, **options: Any
+        self,
+        key: str | None = None,
+        *,
+        headers: Sequence[tuple[str, str]] = (),
+        subprotocol: str | None = None,
+        path: str = "/ws",
+        **options: Any,
     ) -> ClientConnection:
-        """A raw WebSocket."""
-        given = dict(headers or {})
-        if key is not None:
-            given["X-API-Key"] = key
+        """A raw WebSocket. Unless told otherwise it never stops reading, whatever the test takes of it."""
         return await connect(
-            f"ws://127.0.0.1:{self.port}/ws",
-            additional_headers=given,
-            subprotocols=[Subprotocol("exchange.msgpack")] if packed else None,
+            f"ws://127.0.0.1:{self.port}{path}",
+            additional_headers=[*headers, *([] if key is None else [("X-API-Key", key)])],
+            subprotocols=None if subprotocol is None else [Subprotocol(subprotocol)],
             compression=None,
             proxy=None,
-            **options,
+            **({"max_queue": None} | options),
         )
 
     async def socket(self, key: str | None = None, **options: Any) -> tuple[Socket, dict[str, Any]]:
@@ -144,19 +154,20 @@ class WsExchange:
 
 
 @asynccontextmanager
-async def ws_exchange(game: GameConfig | None = None) -> AsyncIterator[WsExchange]:
-    """A running exchange; drained and closed on leaving."""
-    clock, entropy = SystemClock(), SeededEntropy(1)
-    journal = MemoryJournal(random.Random(1))
-    config = Config(game=game or GameConfig(preset="small"))
+async def ws_exchange(preset: str = "small", journal: MemoryJournal | None = None) -> AsyncIterator[WsExchange]:
+    """A running exchange on ``journal``; drained and closed on leaving."""
+    clock, entropy = SystemClock(), SystemEntropy()
+    journal = journal or MemoryJournal(random.Random(1))
+    config = Config(game=GameConfig(preset=preset))
     exchange = Exchange(config, journal, clock=clock, entropy=entropy, admin_key=ADMIN_KEY)
     await exchange.start()
-    listener = _listener(exchange, clock)
+    counter = ConnectionCounter()
+    listener = _listener(exchange, clock, counter)
     async with asyncio.TaskGroup() as tasks:
         path = tasks.create_task(exchange.run())
         tasks.create_task(listener.run_until_closed())
         await listener.wait_listening()
-        running = WsExchange(exchange, listener.port)
+        running = WsExchange(exchange, listener.port, counter)
         try:
             yield running
         finally:
@@ -167,9 +178,9 @@ async def ws_exchange(game: GameConfig | None = None) -> AsyncIterator[WsExchang
     await journal.close()
 
 
-def _listener(exchange: Exchange, clock: SystemClock) -> Listener:
+def _listener(exchange: Exchange, clock: SystemClock, counter: ConnectionCounter) -> Listener:
     settings = ProtocolSettings(
-        ProtocolLimits(), ConnectionCounter(), Envelopes(clock, exchange.request_ids.next)
+        ProtocolLimits(), counter, Envelopes(clock, exchange.request_ids.next)
     )
     return Listener(
         exchange.api,
@@ -179,4 +190,3 @@ def _listener(exchange: Exchange, clock: SystemClock) -> Listener:
         keep_alive_s=5,
         max_message_bytes=settings.limits.max_message_bytes,
     )
-

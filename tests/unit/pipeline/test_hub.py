@@ -107,7 +107,7 @@ def test_hub_encodes_once_per_encoding(hub: Hub) -> None:
 
 def test_hub_without_listeners_encodes_nothing(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     """Telling a stream nobody is live on touches no encoder."""
-    monkeypatch.setattr(hub, "_write_frame", {})
+    monkeypatch.setattr(hub, "_write", None)
     Team(hub).happens(3)
 
 

@@ -56,7 +56,9 @@ class Desk:
         )
         self._sequence = 0
 
-    def socket(self, *channels: str, account: int | None = None, resume_from: int | None = None) -> FakeOutlet:
+    def socket(
+        self, *channels: str, account: int | None = None, resume_from: int | None = None
+    ) -> FakeOutlet:
         """A socket subscribed to ``channels``, with their beginnings read."""
         outlet, connection = listener(self.hub)
         connection.account = account
@@ -91,10 +93,12 @@ def desk() -> Desk:
 
 
 def entered(order_id: int, side: Side, price_ticks: int, quantity: int) -> Acknowledged:
+    """An order came to rest."""
     return Acknowledged(order_id, "SPX", side, price_ticks, quantity)
 
 
 def traded(trade_id: int, price_ticks: int, quantity: int, maker: int = 1, taker: int = 2) -> Traded:
+    """A seller of account 2 met a buyer of account 1."""
     return Traded(trade_id, "SPX", price_ticks, quantity, maker, taker, 1, 2, Side.SELL)
 
 
@@ -102,7 +106,10 @@ def test_publish_private_events_reach_their_team_alone(desk: Desk) -> None:
     """Each connection of a team gets all of its events, another team none of them."""
     ours, also_ours, theirs = (desk.socket("private", account=account) for account in (1, 1, 2))
     desk.publisher.publish(
-        [desk.item(private=[private_event(1, 1), private_event(1, 2)]), desk.item(private=[private_event(2, 1)])]
+        [
+            desk.item(private=[private_event(1, 1), private_event(1, 2)]),
+            desk.item(private=[private_event(2, 1)]),
+        ]
     )
     assert [m["seq"] for m in ours.read()] == [1, 2]
     assert [m["seq"] for m in also_ours.read()] == [1, 2]
@@ -171,7 +178,7 @@ def test_publish_without_listeners_encodes_nothing(desk: Desk, monkeypatch: pyte
     def fail(*arguments: Any) -> Any:
         raise AssertionError("encoded for nobody")
 
-    monkeypatch.setattr(desk.hub, "_write_frame", {})
+    monkeypatch.setattr(desk.hub, "_write", None)
     monkeypatch.setattr(PrivateEventWriter, "message", fail)
     monkeypatch.setattr(BookFeed, "keep", fail)
     desk.publisher.publish(

@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from exchange.model.commands import AmendOrder, NewOrder
 from exchange.model.instrument import Instrument
@@ -22,7 +23,7 @@ GRIDS = price_grids(
 
 
 def _request(**fields: Any) -> OrderRequest:
-    return OrderRequest(**{"instrument_id": "CENT", "side": Side.BUY, "quantity": 3} | fields)
+    return replace(OrderRequest(instrument_id="CENT", side=Side.BUY, quantity=3), **fields)
 
 
 def _order(**fields: Any) -> NewOrder | Refusal:

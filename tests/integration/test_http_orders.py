@@ -1,0 +1,378 @@
+"""Orders over HTTP, on a whole exchange."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from exchange.config import CoordinationConfig, GameConfig
+from exchange.model.reasons import Code
+from tests.support.http_exchange import ADMIN_KEY, HttpExchange, http_exchange
+
+
+@pytest.fixture
+async def exchange() -> AsyncIterator[HttpExchange]:
+    """A running exchange."""
+    async with http_exchange() as running:
+        yield running
+
+
+def _error(answer: Any) -> tuple[int, str]:
+    body = answer.json()
+    assert body["success"] is False
+    return answer.status_code, body["error"]["code"]
+
+
+async def test_order_is_answered_with_its_id_alone(exchange: HttpExchange) -> None:
+    """Once validated and durable: success, order id, and no data (seed 002)."""
+    answer = await exchange.order(await exchange.team(), client_order_id="mine")
+    assert answer.status_code == 200
+    assert answer.json().keys() == {"success", "request_id", "order_id", "timestamp"}
+    assert answer.json()["order_id"].startswith("ORD_")
+
+
+@pytest.mark.parametrize(
+    ("wait", "stages"), [("matching", {"matching"}), ("settlement", {"matching", "settlement"})]
+)
+async def test_order_that_waits_is_answered_with_its_state(
+    exchange: HttpExchange, wait: str, stages: set[str]
+) -> None:
+    """``wait`` puts fills, average price and fees into data, and its stages into Server-Timing."""
+    buyer, seller = await exchange.team("Buyer"), await exchange.team("Seller")
+    await exchange.order(seller, side="sell", quantity=2, price=4400.5)
+    await exchange.order(seller, side="sell", quantity=2, price=4401.0)
+    answer = await exchange.order(buyer, wait, quantity=3, price=4401.0)
+    assert answer.json()["data"] == {
+        "status": "filled",
+        "quantity": 3,
+        "price": 4401.0,
+        "filled_quantity": 3,
+        "remaining_quantity": 0,
+        "average_price": pytest.approx(4400.6667, abs=1e-4),
+        "fees": -0.06,
+    }
+    timing = answer.headers["server-timing"]
+    assert {name.split(";")[0] for name in timing.split(", ")} == {"validation", "journal", "total"} | stages
+
+
+async def test_order_sent_again_is_answered_as_the_first(exchange: HttpExchange) -> None:
+    """Same id and body: the same order id and timestamp, marked, with the state of now."""
+    key = await exchange.team()
+    first, second = [(await exchange.order(key, client_order_id="mine")).json() for _ in range(2)]
+    assert (second["order_id"], second["timestamp"]) == (first["order_id"], first["timestamp"])
+    assert second["data"]["duplicate"] is True
+    assert second["data"]["status"] == "open"
+    other = await exchange.order(key, client_order_id="mine", quantity=2)
+    assert _error(other) == (409, Code.CLIENT_ORDER_ID_REUSED)
+    assert other.json()["error"]["details"]["order_id"] == first["order_id"]
+
+
+async def test_rejected_order_does_not_use_up_its_id(exchange: HttpExchange) -> None:
+    """What was refused may be sent again, corrected."""
+    key = await exchange.team()
+    assert _error(await exchange.order(key, client_order_id="mine", price=1.0)) == (
+        400,
+        Code.PRICE_OUT_OF_BAND,
+    )
+    assert (await exchange.order(key, client_order_id="mine")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"instrument_id": "NOPE"}, (404, Code.UNKNOWN_INSTRUMENT)),
+        ({"price": 4400.001}, (400, Code.PRICE_NOT_ON_TICK)),
+        ({"price": 9_000.0}, (400, Code.PRICE_OUT_OF_BAND)),
+        ({"price": 30_000_000.0}, (400, Code.PRICE_OUT_OF_RANGE)),
+        ({"price": None, "order_type": "limit"}, (400, Code.ORDER_TYPE_CONTRADICTION)),
+        ({"order_type": "market"}, (400, Code.ORDER_TYPE_CONTRADICTION)),
+        ({"price": None, "time_in_force": "gtc"}, (400, Code.TIME_IN_FORCE_NOT_ALLOWED)),
+        ({"quantity": 201}, (400, Code.POSITION_LIMIT_EXCEEDED)),
+        ({"quantity": 501}, (400, Code.ORDER_SIZE_OUT_OF_RANGE)),
+        ({"quantity": 0}, (400, Code.INVALID_REQUEST)),
+        ({"colour": "red"}, (400, Code.INVALID_REQUEST)),
+    ],
+)
+async def test_order_is_refused_with_the_code_of_what_is_wrong(
+    exchange: HttpExchange, fields: dict[str, Any], expected: tuple[int, str]
+) -> None:
+    """The dry run says the same as the order itself, and neither enters anything."""
+    key = await exchange.team()
+    body = {"instrument_id": "SPX", "side": "buy", "quantity": 1, "price": 4400.0} | fields
+    body = {name: value for name, value in body.items() if value is not None}
+    for path in ("/exchange/orders/validate", "/exchange/orders"):
+        assert _error(await exchange.send("POST", path, key=key, json=body)) == expected
+    listed = await exchange.send("GET", "/exchange/orders?status=all", key=key)
+    assert listed.json()["data"]["orders"] == []
+
+
+async def test_refusal_shows_prices_as_decimals(exchange: HttpExchange) -> None:
+    """Details never show ticks."""
+    answer = await exchange.order(await exchange.team(), price=9_000.0)
+    assert answer.json()["error"]["details"] == {
+        "instrument_id": "SPX",
+        "price": 9000.0,
+        "low": 3520.0,
+        "high": 5280.0,
+    }
+
+
+async def test_validate_changes_nothing(exchange: HttpExchange) -> None:
+    """A dry run reserves nothing and is no order."""
+    key = await exchange.team()
+    body = {"instrument_id": "SPX", "side": "buy", "quantity": 200, "price": 4400.0}
+    for _ in range(10):
+        answer = await exchange.send("POST", "/exchange/orders/validate", key=key, json=body)
+        assert answer.json()["data"] == {"valid": True}
+    assert (await exchange.order(key, quantity=200)).status_code == 200
+
+
+async def test_order_rate_says_when_to_come_back(exchange: HttpExchange) -> None:
+    """429 has Retry-After in seconds and retry_after_ms beside the code."""
+    key = await exchange.team()
+    answers = [await exchange.order(key) for _ in range(6)]
+    assert [answer.status_code for answer in answers] == [200] * 5 + [429]
+    assert answers[-1].headers["retry-after"] == "1"
+    assert 0 < answers[-1].json()["error"]["retry_after_ms"] <= 1000
+
+
+async def test_order_is_found_by_either_name(exchange: HttpExchange) -> None:
+    """ORD_n, or client: and the client's own id; another team finds it by neither."""
+    owner, stranger = await exchange.team("Owner"), await exchange.team("Stranger")
+    order_id = (await exchange.order(owner, client_order_id="mine")).json()["order_id"]
+    for name in (order_id, "client:mine"):
+        found = await exchange.send("GET", f"/exchange/orders/{name}", key=owner)
+        assert found.json()["data"]["order_id"] == found.json()["order_id"] == order_id
+        assert _error(await exchange.send("GET", f"/exchange/orders/{name}", key=stranger)) == (
+            404,
+            Code.UNKNOWN_ORDER,
+        )
+
+
+@pytest.mark.parametrize(
+    "name", ["ORD_999", "ORD_0", "ORD_01", "ord_1", "1", "client:", "client:nope", "ORD_1%0A"]
+)
+async def test_order_nobody_has_is_unknown(exchange: HttpExchange, name: str) -> None:
+    """An id that is none is an unknown one."""
+    key = await exchange.team()
+    await exchange.order(key)
+    path = f"/exchange/orders/{name}"
+    assert _error(await exchange.send("GET", path, key=key)) == (404, Code.UNKNOWN_ORDER)
+    assert _error(await exchange.send("DELETE", path, key=key)) == (404, Code.CANCEL_FAILED)
+    amended = await exchange.send("PATCH", path, key=key, json={"quantity": 1})
+    assert _error(amended) == (404, Code.AMEND_FAILED)
+
+
+@pytest.mark.parametrize("name", ["{order_id}", "client:mine"])
+async def test_cancel_answers_with_the_matchers_result(exchange: HttpExchange, name: str) -> None:
+    """What was filled stays filled, the rest is given up; a second cancel is refused."""
+    buyer, seller = await exchange.team("Buyer"), await exchange.team("Seller")
+    order_id = (await exchange.order(buyer, quantity=5, client_order_id="mine")).json()["order_id"]
+    await exchange.order(seller, "settlement", side="sell", quantity=2)
+    path = f"/exchange/orders/{name.format(order_id=order_id)}"
+    cancelled = (await exchange.send("DELETE", path, key=buyer)).json()
+    assert cancelled["order_id"] == order_id
+    assert cancelled["data"]["status"] == "cancelled"
+    assert (cancelled["data"]["filled_quantity"], cancelled["data"]["remaining_quantity"]) == (2, 0)
+    assert _error(await exchange.send("DELETE", path, key=buyer)) == (404, Code.CANCEL_FAILED)
+
+
+async def test_refused_cancels_are_all_alike(exchange: HttpExchange) -> None:
+    """Unknown, another team's and finished: the same words, so that a stranger learns nothing."""
+    owner, stranger = await exchange.team("Owner"), await exchange.team("Stranger")
+    order_id = (await exchange.order(owner)).json()["order_id"]
+    refused = [
+        await exchange.send("DELETE", "/exchange/orders/ORD_999", key=stranger),
+        await exchange.send("DELETE", f"/exchange/orders/{order_id}", key=stranger),
+    ]
+    await exchange.send("DELETE", f"/exchange/orders/{order_id}", key=owner)
+    refused.append(await exchange.send("DELETE", f"/exchange/orders/{order_id}", key=owner))
+    assert all(answer.status_code == 404 for answer in refused)
+    assert len({str(answer.json()["error"]) for answer in refused}) == 1
+
+
+async def test_amend_answers_with_the_new_terms(exchange: HttpExchange) -> None:
+    """``quantity`` is the new total, ``price`` the new limit; one alone keeps the other."""
+    key = await exchange.team()
+    order_id = (await exchange.order(key, quantity=5)).json()["order_id"]
+    path = f"/exchange/orders/{order_id}"
+    amended = (await exchange.send("PATCH", path, key=key, json={"quantity": 3})).json()["data"]
+    assert (amended["quantity"], amended["price"]) == (3, 4400.0)
+    amended = (await exchange.send("PATCH", path, key=key, json={"price": 4399.5})).json()["data"]
+    assert (amended["quantity"], amended["price"]) == (3, 4399.5)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({}, (400, Code.INVALID_REQUEST)),
+        ({"price": 4399.505}, (400, Code.PRICE_NOT_ON_TICK)),
+        ({"price": 1.0}, (400, Code.PRICE_OUT_OF_BAND)),
+        ({"quantity": 500}, (400, Code.POSITION_LIMIT_EXCEEDED)),
+        ({"quantity": 1, "side": "sell"}, (400, Code.INVALID_REQUEST)),
+    ],
+)
+async def test_amend_is_refused_as_an_order_would_be(
+    exchange: HttpExchange, body: dict[str, Any], expected: tuple[int, str]
+) -> None:
+    """A refused amend leaves the order as it was."""
+    key = await exchange.team()
+    path = f"/exchange/orders/{(await exchange.order(key)).json()['order_id']}"
+    assert _error(await exchange.send("PATCH", path, key=key, json=body)) == expected
+    assert (await exchange.send("GET", path, key=key)).json()["data"]["quantity"] == 1
+
+
+async def test_cancel_all_leaves_nothing_open(exchange: HttpExchange) -> None:
+    """Every order entered before the answer's sequence is gone; with an instrument only those in it."""
+    key = await exchange.team()
+    for instrument_id, price in (("SPX", 4400.0), ("SPX", 4399.0), ("SPY", 440.0)):
+        await exchange.order(key, instrument_id=instrument_id, price=price)
+    one = await exchange.send("DELETE", "/exchange/orders?instrument_id=SPX", key=key)
+    assert one.json()["data"]["sequence"] > 0
+    left = (await exchange.send("GET", "/exchange/orders", key=key)).json()["data"]["orders"]
+    assert [order["instrument_id"] for order in left] == ["SPY"]
+    await exchange.send("DELETE", "/exchange/orders", key=key)
+    assert (await exchange.send("GET", "/exchange/orders", key=key)).json()["data"]["orders"] == []
+    assert (await exchange.send("DELETE", "/exchange/orders", key=key)).status_code == 200
+    unknown = await exchange.send("DELETE", "/exchange/orders?instrument_id=NOPE", key=key)
+    assert _error(unknown) == (404, Code.UNKNOWN_INSTRUMENT)
+
+
+async def _pages(exchange: HttpExchange, key: str, path: str, rows: str, name: str) -> list[str]:
+    """Every id of a list, two at a time."""
+    found: list[str] = []
+    cursor = None
+    while True:
+        page = f"{path}{'&' if '?' in path else '?'}limit=2" + (f"&after={cursor}" if cursor else "")
+        data = (await exchange.send("GET", page, key=key)).json()["data"]
+        assert len(data[rows]) <= 2
+        found += [row[name] for row in data[rows]]
+        cursor = data.get("next_cursor")
+        if cursor is None:
+            return found
+
+
+@pytest.mark.parametrize(
+    ("query", "places"),
+    [
+        ("", [3, 1]),
+        ("?status=open", [3, 1]),
+        ("?status=finished", [4, 2, 0]),
+        ("?status=all", [4, 3, 2, 1, 0]),
+        ("?status=all&instrument_id=SPX", [4, 2, 1, 0]),
+        ("?status=finished&instrument_id=SPY", []),
+        ("?instrument_id=SPY", [3]),
+    ],
+)
+async def test_orders_are_listed_newest_first_in_pages(
+    exchange: HttpExchange, query: str, places: list[int]
+) -> None:
+    """Each order of the filter once, whatever the page; others' orders never."""
+    key = await exchange.team(role="arbitrage")
+    await exchange.order(await exchange.team("Stranger"))
+    ids = []
+    for place in range(5):
+        of_spy = {"instrument_id": "SPY", "price": 440.0} if place == 3 else {}
+        ids.append((await exchange.order(key, "settlement", **of_spy)).json()["order_id"])
+    for place in (0, 2, 4):
+        await exchange.send("DELETE", f"/exchange/orders/{ids[place]}", key=key)
+    path = f"/exchange/orders{query}"
+    assert await _pages(exchange, key, path, "orders", "order_id") == [ids[place] for place in places]
+
+
+async def test_executions_and_trades_are_listed_oldest_first_in_pages(exchange: HttpExchange) -> None:
+    """Both teams see their half of each trade, everyone the trade without names."""
+    buyer, seller = await exchange.team("Buyer", "arbitrage"), await exchange.team("Seller", "arbitrage")
+    for instrument_id, price in (("SPX", 4400.0), ("SPY", 440.0), ("SPX", 4400.0)):
+        await exchange.order(seller, side="sell", instrument_id=instrument_id, price=price)
+        await exchange.order(buyer, "settlement", instrument_id=instrument_id, price=price)
+    bought = await _pages(exchange, buyer, "/exchange/executions", "executions", "trade_id")
+    assert bought == await _pages(exchange, seller, "/exchange/executions", "executions", "trade_id")
+    of_spx = "/exchange/executions?instrument_id=SPX"
+    assert await _pages(exchange, buyer, of_spx, "executions", "trade_id") == [bought[0], bought[2]]
+    public = await _pages(exchange, buyer, "/exchange/trades/SPX", "trades", "trade_id")
+    assert public == [bought[0], bought[2]]
+    trade = (await exchange.send("GET", "/exchange/trades/SPX")).json()["data"]["trades"][0]
+    assert trade.keys() == {"trade_id", "price", "quantity", "side", "timestamp"}
+
+
+async def test_request_is_found_by_its_id(exchange: HttpExchange) -> None:
+    """A lost answer can be looked up by the one who asked, and by nobody else."""
+    key, stranger = await exchange.team(), await exchange.team("Stranger")
+    body = {"instrument_id": "SPX", "side": "buy", "quantity": 1, "price": 4400.0}
+    sent = await exchange.send(
+        "POST", "/exchange/orders", key=key, json=body, headers={"X-Request-ID": "my-1"}
+    )
+    found = (await exchange.send("GET", "/exchange/requests/my-1", key=key)).json()["data"]
+    assert (found["status"], found["http_status"]) == ("completed", 200)
+    assert found["order_id"] == sent.json()["order_id"]
+    assert found["processing_time_us"] >= 0
+    missing = await exchange.send("GET", "/exchange/requests/my-1", key=stranger)
+    assert _error(missing) == (404, Code.UNKNOWN_REQUEST)
+
+
+async def test_timeout_names_the_stage_and_what_is_known() -> None:
+    """While the journal writes nobody knows whether the order is accepted, so the 504 does not say."""
+    responses = CoordinationConfig(default_timeout_seconds=0.2)
+    async with http_exchange(responses=responses) as exchange:
+        key = await exchange.team()
+        with exchange.journal.held():
+            answer = await exchange.order(key, client_order_id="mine")
+        assert _error(answer) == (504, Code.RESPONSE_TIMEOUT)
+        assert answer.json()["error"]["details"] == {"stage": "validation"}
+        again = await exchange.order(key, client_order_id="mine")
+        assert again.json()["data"]["duplicate"] is True
+
+
+async def test_overload_is_refused_at_once() -> None:
+    """More requests than may wait: 503 with Retry-After, and the others are answered."""
+    responses = CoordinationConfig(max_pending_requests=3)
+    async with http_exchange(responses=responses) as exchange:
+        key = await exchange.team(role="arbitrage")
+        answers = await asyncio.gather(*(exchange.order(key, quantity=n + 1) for n in range(5)))
+        statuses = sorted(answer.status_code for answer in answers)
+        assert statuses == [200, 200, 200, 503, 503]
+        refused = [answer for answer in answers if answer.status_code == 503]
+        assert {_error(answer) for answer in refused} == {(503, Code.OVERLOADED)}
+        assert {answer.headers["retry-after"] for answer in refused} == {"1"}
+
+
+async def test_halted_by_failure_refuses_orders_and_marks_reads() -> None:
+    """After the venue failed commands are 503, reads go on and say that they are stale."""
+    async with http_exchange() as exchange:
+        key = await exchange.team()
+        exchange.exchange.health.halt("a bug")
+        assert _error(await exchange.order(key)) == (503, Code.VENUE_HALTED)
+        dry = await exchange.send(
+            "POST",
+            "/exchange/orders/validate",
+            key=key,
+            json={"instrument_id": "SPX", "side": "buy", "quantity": 1},
+        )
+        assert _error(dry) == (503, Code.VENUE_HALTED)
+        for path in ("/exchange/orderbook/SPX", "/positions"):
+            assert (await exchange.send("GET", path, key=key)).json()["data"]["stale"] is True
+        assert (await exchange.send("GET", "/game/status")).json()["data"]["halted_by_failure"] is True
+        assert (await exchange.send("GET", "/health/live")).status_code == 200
+        assert _error(await exchange.send("GET", "/health/ready")) == (503, Code.VENUE_HALTED)
+        status = await exchange.send("GET", "/admin/status", key=ADMIN_KEY)
+        assert (status.json()["data"]["state"], status.json()["data"]["cause"]) == ("halted", "a bug")
+
+
+async def test_orders_need_a_teams_key(exchange: HttpExchange) -> None:
+    """No key is 401, the operator's is 403."""
+    body = {"instrument_id": "SPX", "side": "buy", "quantity": 1}
+    for path in ("/exchange/orders", "/exchange/orders/validate"):
+        assert _error(await exchange.send("POST", path, json=body)) == (401, Code.UNAUTHENTICATED)
+        assert _error(await exchange.send("POST", path, key=ADMIN_KEY, json=body)) == (403, Code.FORBIDDEN)
+
+
+async def test_game_of_another_tick_keeps_its_prices_exact() -> None:
+    """A tick of 0.005 goes in and comes out as it was sent."""
+    async with http_exchange(game=GameConfig(preset="flow")) as exchange:
+        key = await exchange.team(role="player")
+        answer = await exchange.order(key, "settlement", instrument_id="FLOW", price=167.515)
+        assert answer.json()["data"]["price"] == 167.515
+        book = (await exchange.send("GET", "/exchange/orderbook/FLOW")).json()["data"]
+        assert book["bids"] == [[167.515, 1]]
