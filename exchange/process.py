@@ -32,11 +32,12 @@ class ServerProcess:
         environment: Mapping[str, str] | None = None,
         log: Path | None = None,
         prefix: Sequence[str] = (),
+        module: str = "exchange",
     ) -> None:
         self.data_dir = data_dir
         self._command = [
             *prefix,
-            *(sys.executable, "-m", "exchange", "serve", "--host", "127.0.0.1"),
+            *(sys.executable, "-m", module, "serve", "--host", "127.0.0.1"),
             *("--port", str(port), "--data", str(data_dir), *arguments),
         ]
         self._environment = {**os.environ, **(environment or {})}

@@ -19,18 +19,17 @@ from exchange.model.reasons import Code, Refusal
 from exchange.services.game.keys import hash_key, new_key
 from exchange.wire import data
 from exchange.wire.ids import team_id_text
-from exchange.wire.queries import NoQuery
+from exchange.wire.queries import AdminStatusQuery, NoQuery
 from exchange.wire.requests import DisableTeamRequest, TeamRequest
 from exchange.wire.times import time_text
 
 
-async def get_admin_status(context: ApiContext, call: Call[NoQuery, None]) -> Reply:
+async def get_admin_status(context: ApiContext, call: Call[AdminStatusQuery, None]) -> Reply:
     """The server from within."""
     admission, health = context.admission, context.health
     return Answered(
         data.AdminStatus(
             state=health.state.value,
-            state_hash=context.state_hash(),
             sequence=admission.last_sequence,
             timestamp=time_text(context.clock.now_us()),
             phase=admission.phase,
@@ -38,6 +37,7 @@ async def get_admin_status(context: ApiContext, call: Call[NoQuery, None]) -> Re
             queues=dict(context.queue_depths()),
             responses=msgspec.structs.asdict(context.responses.statistics()),
             cause=health.cause,
+            state_hash=context.state_hash() if call.query.state_hash else None,
         )
     )
 
@@ -101,7 +101,12 @@ ROUTES: Final = (
         access=Access.OPERATOR,
         handler=get_admin_status,
         summary="The server from within",
-        description="State hash, sequence, queue depths and counts of requests since the start.",
+        description=(
+            "Sequence, queue depths and counts of requests since the start. With `state_hash=true` also the"
+            " hash of the whole state, to compare with a replay: that holds up the exchange for about 2.5 ms"
+            " per thousand orders it keeps."
+        ),
+        query=AdminStatusQuery,
         data=data.AdminStatus,
     ),
     Operation(

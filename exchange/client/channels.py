@@ -77,7 +77,8 @@ class Channel:
     def enter(self, state: ChannelState, epoch: str) -> None:
         """The exchange has answered: messages follow."""
         if not state.resumed:
-            self.last_seq = None
+            # Trades follow at once; what comes first elsewhere says itself how far it goes.
+            self.last_seq = state.seq if self.name.startswith(TRADES_PREFIX) else None
             self.first_seq = state.seq
         self.epoch = epoch
         self.reset_reason = None

@@ -82,7 +82,7 @@ class Matcher:
             if heap and heap[0] + entry < CROSSING:
                 rests, remainder = False, _SELF_TRADE
         if rests:
-            # BookSide.rest, written out: a call is a tenth of what the commonest command costs.
+            # BookSide.rest, written out: the call costs 4 % of a whole flow.
             heappush(own.heap, entry)
             own.queue[entry] = self._by_account[account][order_id] = RestingOrder(
                 order_id, account, side, price_ticks, quantity, remaining, entry

@@ -252,7 +252,6 @@ class AdminStatus(Data, frozen=True, kw_only=True):
     """``state`` is the server's, ``cause`` says why it is not running; ``queues`` are items waiting."""
 
     state: str
-    state_hash: str
     sequence: int
     timestamp: Timestamp
     phase: Phase
@@ -260,6 +259,7 @@ class AdminStatus(Data, frozen=True, kw_only=True):
     queues: dict[str, int]
     responses: dict[str, int]
     cause: str | None = None
+    state_hash: str | None = None
 
 
 class Health(Data, frozen=True, kw_only=True):

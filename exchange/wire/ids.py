@@ -20,18 +20,22 @@ _EXECUTION = re.compile(r"EXE_([1-9][0-9]{0,17})\Z")
 
 
 def order_id_text(number: int) -> str:
+    """What clients call an order."""
     return f"ORD_{number}"
 
 
 def team_id_text(account: int) -> str:
+    """What clients call an account."""
     return f"TEAM_{account}"
 
 
 def trade_id_text(number: int) -> str:
+    """What clients call a trade."""
     return f"TRD_{number}"
 
 
 def exec_id_text(number: int) -> str:
+    """What clients call one side's half of a trade."""
     return f"EXE_{number}"
 
 

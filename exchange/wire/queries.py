@@ -37,6 +37,9 @@ class OrderFilter(Enum):
     ALL = "all"
 
 
+StateHash = Annotated[bool, Meta(description="Also compute the hash of the whole state.")]
+
+
 class Query(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of the parameters of one operation."""
 
@@ -85,3 +88,9 @@ class ExecutionsQuery(Query, frozen=True, kw_only=True):
     instrument_id: OfInstrument | None = None
     after: ExecutionCursor | None = None
     limit: PageLimit = PAGE_DEFAULT
+
+
+class AdminStatusQuery(Query, frozen=True, kw_only=True):
+    """The hash is left out unless asked for: it holds up the exchange while it is computed."""
+
+    state_hash: StateHash = False

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import httpx
 import msgspec
@@ -66,7 +66,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-def test_http_answers_as_documented(case: Case, api: Api) -> None:
+def test_http_answers_as_documented(case: Case[Any], api: Api) -> None:
     """No server error, no undocumented status, media type or body, and no key ignored."""
     key = api.server.admin_key if case.path.startswith("/admin") else api.team_key
     ruled = case.operation.definition.raw["operationId"] in RULED

@@ -39,6 +39,9 @@ async def _trade(exchange: HttpExchange, price: float = 4400.0, quantity: int = 
     return buyer, seller
 
 
+STATUS = "/admin/status?state_hash=true"
+
+
 # --- market ---------------------------------------------------------------------------------------------
 
 
@@ -96,7 +99,7 @@ async def test_unknown_instrument_is_404(exchange: HttpExchange, path: str) -> N
 async def test_positions_are_a_map_with_cash_and_profit(exchange: HttpExchange) -> None:
     """Money received is positive; equity is cash plus fees plus the value of what is open."""
     buyer, seller = await _trade(exchange, 4400.0, 2)
-    quoter = await exchange.team("Quoter")
+    quoter = await exchange.team("Quoter", "market_maker")
     await exchange.order(quoter, price=4405.0)
     await exchange.order(quoter, "settlement", price=4415.0, side="sell", instrument_id="SPX")
     assert await _data(exchange, "/positions", buyer) == {
@@ -135,7 +138,7 @@ async def test_positions_of_a_closed_instrument_stay_with_their_profit(exchange:
 
 @pytest.mark.parametrize("path", ["/positions/{}", "/positions/{}/limits"])
 async def test_positions_are_for_their_team_and_the_operator(exchange: HttpExchange, path: str) -> None:
-    """Another team's is 403, whether it exists or not; the operator sees all, and learns what does not exist."""
+    """Another team's is 403, whether it exists or not; the operator sees all and learns what is not there."""
     key, _ = await exchange.team(), await exchange.team("Other")
     assert (await _data(exchange, path.format("TEAM_1"), key))["team_id"] == "TEAM_1"
     for stranger in ("TEAM_2", "TEAM_99", "nonsense"):
@@ -247,19 +250,20 @@ async def test_admin_is_for_the_operator(exchange: HttpExchange, method: str, pa
     """No key is 401, a team's is 403, and nothing happens."""
     key = await exchange.team()
     body = {"name": "Beta", "role": "retail"} if path == "/admin/teams" and method == "POST" else None
-    before = (await _data(exchange, "/admin/status", ADMIN_KEY))["state_hash"]
+    before = (await _data(exchange, STATUS, ADMIN_KEY))["state_hash"]
     assert _error(await exchange.send(method, path, json=body)) == (401, Code.UNAUTHENTICATED)
     assert _error(await exchange.send(method, path, key=key, json=body)) == (403, Code.FORBIDDEN)
-    assert (await _data(exchange, "/admin/status", ADMIN_KEY))["state_hash"] == before
+    assert (await _data(exchange, STATUS, ADMIN_KEY))["state_hash"] == before
     assert (await exchange.send(method, path, key=ADMIN_KEY, json=body)).status_code == 200
 
 
 async def test_admin_status_shows_the_server_from_within(exchange: HttpExchange) -> None:
-    """The state hash changes with the state, counts with the requests."""
-    before = await _data(exchange, "/admin/status", ADMIN_KEY)
+    """The state hash, where it is asked for, changes with the state, counts with the requests."""
+    before = await _data(exchange, STATUS, ADMIN_KEY)
     await exchange.team()
-    after = await _data(exchange, "/admin/status", ADMIN_KEY)
+    after = await _data(exchange, STATUS, ADMIN_KEY)
     assert before["state_hash"] != after["state_hash"]
+    assert "state_hash" not in await _data(exchange, "/admin/status", ADMIN_KEY)
     assert after["sequence"] == before["sequence"] + 1
     assert after["responses"]["completed"] == before["responses"]["completed"] + 1
     assert set(after["queues"]) == {"order_queue", "match_queue", "trade_queue", "websocket_queue"}

@@ -155,7 +155,7 @@ async def test_ws_public_channels_agree_with_the_book(exchange: WsExchange) -> N
         for order in rng.sample(orders, len(orders) // 2):
             await trader.result("order.cancel", order_id=order["order_id"])
         truth = await trader.result("book.get", instrument_id="FLOW", depth=1_000)
-        wanted = ({price: lots for price, lots in truth["bids"]}, {price: lots for price, lots in truth["asks"]})
+        wanted = (dict(truth["bids"]), dict(truth["asks"]))
         while _book(watcher.events) != wanted:
             await watcher.until(len(watcher.events) + 1)
         trades = (await exchange.send("GET", "/exchange/trades/FLOW", params={"limit": 1_000})).json()["data"]

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import random
-from collections.abc import AsyncIterator, Sequence
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any
 
 import httpx
 import msgspec
+import uvloop
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from exchange.api.connections import ConnectionCounter, ProtocolLimits
@@ -29,6 +33,16 @@ from exchange.journal.memory import MemoryJournal
 
 ADMIN_KEY = "itg_admin_key_of_the_tests"
 DEADLINE_S = 10.0
+
+
+def on_uvloop(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+    """Run ``test`` on the loop the server runs on: what a transport holds back differs between loops."""
+
+    @functools.wraps(test)
+    def run() -> None:
+        uvloop.run(test())
+
+    return run
 
 
 class Socket:
@@ -89,6 +103,14 @@ class Socket:
             self._sort(await self.receive())
         return self.events
 
+    async def until_closed(self) -> int | None:
+        """Read to the end; the close code."""
+        try:
+            while True:
+                self._sort(await self.receive())
+        except ConnectionClosed:
+            return self.connection.close_code
+
     def _sort(self, message: dict[str, Any]) -> None:
         if "type" in message:
             self.events.append(message)
@@ -148,21 +170,28 @@ class WsExchange:
 
     async def socket(self, key: str | None = None, **options: Any) -> tuple[Socket, dict[str, Any]]:
         """A client and its hello."""
-        socket = Socket(await self.connect(key, **options))
-        hello = await socket.receive()
-        return socket, hello
+        client = Socket(await self.connect(key, **options))
+        return client, await client.receive()
 
 
 @asynccontextmanager
-async def ws_exchange(preset: str = "small", journal: MemoryJournal | None = None) -> AsyncIterator[WsExchange]:
-    """A running exchange on ``journal``; drained and closed on leaving."""
+async def ws_exchange(
+    preset: str = "small", journal: MemoryJournal | None = None, *, send_buffer: int | None = None
+) -> AsyncIterator[WsExchange]:
+    """A running exchange on ``journal``; drained and closed on leaving.
+
+    ``send_buffer`` is what the kernel holds of each connection in place of megabytes.
+    """
     clock, entropy = SystemClock(), SystemEntropy()
     journal = journal or MemoryJournal(random.Random(1))
     config = Config(game=GameConfig(preset=preset))
     exchange = Exchange(config, journal, clock=clock, entropy=entropy, admin_key=ADMIN_KEY)
     await exchange.start()
     counter = ConnectionCounter()
-    listener = _listener(exchange, clock, counter)
+    sock = bind("127.0.0.1", 0)
+    if send_buffer is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
+    listener = _listener(exchange, sock, clock, counter)
     async with asyncio.TaskGroup() as tasks:
         path = tasks.create_task(exchange.run())
         tasks.create_task(listener.run_until_closed())
@@ -178,13 +207,13 @@ async def ws_exchange(preset: str = "small", journal: MemoryJournal | None = Non
     await journal.close()
 
 
-def _listener(exchange: Exchange, clock: SystemClock, counter: ConnectionCounter) -> Listener:
-    settings = ProtocolSettings(
-        ProtocolLimits(), counter, Envelopes(clock, exchange.request_ids.next)
-    )
+def _listener(
+    exchange: Exchange, sock: socket.socket, clock: SystemClock, counter: ConnectionCounter
+) -> Listener:
+    settings = ProtocolSettings(ProtocolLimits(), counter, Envelopes(clock, exchange.request_ids.next))
     return Listener(
         exchange.api,
-        bind("127.0.0.1", 0),
+        sock,
         http=make_http_protocol(settings),
         ws=make_ws_protocol(settings),
         keep_alive_s=5,

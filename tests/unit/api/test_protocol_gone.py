@@ -84,7 +84,7 @@ async def test_gone_counts_nothing_the_application_dealt_with() -> None:
     """An application that handles the loss ended its request itself."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        with pytest.raises(OSError):
+        with pytest.raises(BrokenPipeError):
             await send({})
 
     assert await Counted(app).run() == 0

@@ -30,7 +30,10 @@ def test_codec_reads_a_request_in_either_encoding() -> None:
 
 def test_codec_absent_params_are_all_defaults() -> None:
     """In either encoding; where something is required the refusal names it."""
-    for codec, message in ((JSON, '{"id":1,"method":"ping"}'), (MSGPACK, _packed({"id": 1, "method": "ping"}))):
+    for codec, message in (
+        (JSON, '{"id":1,"method":"ping"}'),
+        (MSGPACK, _packed({"id": 1, "method": "ping"})),
+    ):
         request = codec.request(message)
         assert isinstance(request, SocketRequest)
         assert codec.params(request, NoParams) == NoParams()

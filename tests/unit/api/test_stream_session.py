@@ -16,10 +16,12 @@ from exchange.api.socket_session import SocketSession, Streams
 from exchange.api.stream import IDLE, StreamEndpoint
 from exchange.base.bounds import CONNECTION_BUFFER_MESSAGES, MAX_IN_FLIGHT_PER_CONNECTION, MAX_SUBSCRIPTIONS
 from exchange.log import get_logger
+from exchange.model.reasons import Refusal
 from exchange.model.types import Phase
 from exchange.pipeline.book_feed import BookFeed
 from exchange.pipeline.hub import TOO_SLOW, Hub
 from exchange.pipeline.publish import Publisher
+from exchange.pipeline.responses import PendingRequest, Wait
 from exchange.pipeline.streams import PhaseFeed, PrivateStreams
 from exchange.wire.encode_events import Encoding, PrivateEventWriter
 from exchange.wire.events import PhaseChange
@@ -145,7 +147,11 @@ def test_session_stranger_may_have_public_channels(talk: Talk) -> None:
         ("subscribe", {"channels": ["phase"], "resume_from": {"private": 1}}, "INVALID_REQUEST"),
         ("subscribe", {"channels": ["phase"], "resume_from": {"phase": -1}}, "INVALID_REQUEST"),
         ("subscribe", {"channels": ["private"], "resume_from": {"private": 1}}, "INVALID_REQUEST"),
-        ("subscribe", {"channels": ["phase"], "resume_from": {"phase": 1}, "epoch": EPOCH}, "INVALID_REQUEST"),
+        (
+            "subscribe",
+            {"channels": ["phase"], "resume_from": {"phase": 1}, "epoch": EPOCH},
+            "INVALID_REQUEST",
+        ),
         ("subscribe", {"channels": ["book.NONE"]}, "UNKNOWN_CHANNEL"),
         ("subscribe", {"channels": ["ticker.SPX"]}, "UNKNOWN_CHANNEL"),
         ("unsubscribe", {"channels": ["phase"]}, "NOT_SUBSCRIBED"),
@@ -238,17 +244,19 @@ def test_session_public_resume_needs_the_epoch(talk: Talk, epoch: str | None) ->
     assert snapshot["type"] == "book_snapshot"
 
 
-async def test_session_commands_are_submitted_in_the_order_of_arrival(talk: Talk) -> None:
+async def test_session_commands_are_submitted_in_the_order_of_arrival(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """64 orders in one go reach the order queue as they came, under the ids of their requests."""
     talk.login()
     submitted: list[str] = []
-    submit = talk.context.intake.submit
+    register = talk.context.responses.register
 
-    def watched(command: Any, request_id: str, *arguments: Any) -> Any:
+    def watched(request_id: str, account: int, wait: Wait) -> PendingRequest | Refusal:
         submitted.append(request_id)
-        return submit(command, request_id, *arguments)
+        return register(request_id, account, wait)
 
-    talk.context.intake.submit = watched  # type: ignore[method-assign]
+    monkeypatch.setattr(talk.context.responses, "register", watched)
     for number in range(MAX_IN_FLIGHT_PER_CONNECTION):
         assert talk.ask("order.new", ORDER, f"o{number}") is None
     await until(lambda: len(submitted) == MAX_IN_FLIGHT_PER_CONNECTION)
@@ -314,12 +322,14 @@ class FakeChannel:
         self.write = self.outlet.write
         self.buffered_bytes = self.outlet.buffered_bytes
         self.buffered_messages = self.outlet.buffered_messages
+        self.opened = asyncio.Event()
         self.ended = asyncio.Event()
         self._on_close: CloseHandler = lambda code, reason: None
         self.say: MessageHandler = lambda message: None
 
     def on_message(self, handler: MessageHandler) -> None:
         self.say = handler
+        self.opened.set()
 
     def on_close(self, handler: CloseHandler) -> None:
         self._on_close = handler
@@ -380,7 +390,7 @@ async def test_stream_lost_client_is_forgotten_and_counted(talk: Talk) -> None:
     for code, gone in ((1000, 0), (1006, 1)):
         channel = FakeChannel()
         life = asyncio.create_task(_live(talk, channel, 60.0))
-        await until(lambda: bool(channel.outlet.unsent))
+        await channel.opened.wait()
         channel.end(code)
         await asyncio.wait_for(life, 5)
         assert talk.hub.statistics().client_gone == gone

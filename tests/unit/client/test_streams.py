@@ -65,6 +65,17 @@ def numbers(events: list[ClientEvent], kind: type) -> list[int]:
     return [event.seq for event in events if isinstance(event, kind)]  # type: ignore[attr-defined]
 
 
+def reached(events: list[ClientEvent], before: int = -1) -> dict[str, int]:
+    """The last sequence told of each channel."""
+    reached = {"private": before, "trades.SPX": 0, "book.SPX": before}
+    for event in events:
+        if isinstance(event, PositionUpdate | PositionSnapshot):
+            reached["private"] = event.seq
+        elif isinstance(event, TradeEvent | BookUpdate | BookSnapshot):
+            reached[event.channel] = event.seq
+    return reached
+
+
 async def read_until(stream: EventStream, done: Callable[[list[ClientEvent]], bool]) -> list[ClientEvent]:
     """Events until ``done`` says so of all of them."""
     events: list[ClientEvent] = []
@@ -103,35 +114,25 @@ async def _check_exactly_once(batches: list[list[str]], budgets: list[int]) -> N
     transport = CuttingTransport(InProcessTransport(exchange, "key"), budgets)
     async with fake_client(transport) as client:
         stream = client.events(*CHANNELS)
-        opening = asyncio.create_task(stream.open())
-        # Until everything is entered what is published belongs to the snapshots.
-        async with asyncio.timeout(10):
-            await opening
-        start = {channel: exchange.last_seq(channel) for channel in CHANNELS}
+        await stream.open()
         for batch in batches:
             for channel in batch:
                 publish(exchange, channel)
             await asyncio.sleep(0)
-        counts = {channel: exchange.last_seq(channel) - start[channel] for channel in CHANNELS}
-        events = await read_until(
-            stream,
-            lambda events: (
-                sum(map(_is_numbered, events)) >= sum(counts.values())
-                and sum(isinstance(event, BookSnapshot | PositionSnapshot) for event in events) >= 2
-            ),
-        )
-        assert numbers(events, PositionUpdate) == list(range(1, counts["private"] + 1))
-        assert numbers(events, TradeEvent) == list(range(1, counts["trades.SPX"] + 1))
-        assert numbers(events, BookUpdate) == list(range(1, counts["book.SPX"] + 1))
+        last = {channel: exchange.last_seq(channel) for channel in CHANNELS}
+        events = await read_until(stream, lambda events: reached(events) == last)
+        # A break before the first snapshot makes that snapshot a later one, and nothing else.
+        snapshots = [event for event in events if isinstance(event, PositionSnapshot | BookSnapshot)]
+        assert len(snapshots) == 2
+        (begin,) = numbers(snapshots, PositionSnapshot)
+        assert numbers(events, PositionUpdate) == list(range(begin + 1, last["private"] + 1))
+        (begin,) = numbers(snapshots, BookSnapshot)
+        assert numbers(events, BookUpdate) == list(range(begin + 1, last["book.SPX"] + 1))
+        assert numbers(events, TradeEvent) == list(range(1, last["trades.SPX"] + 1))
         assert not any(isinstance(event, StreamReset) for event in events)
         book = client.live_book("SPX")
         assert book is not None
-        assert [level.price for level in book.bids()] == [counts["book.SPX"] + 1.0]
-        assert client.account.position("SPX") == counts["private"]
-
-
-def _is_numbered(event: ClientEvent) -> bool:
-    return isinstance(event, PositionUpdate | TradeEvent | BookUpdate)
+        assert [level.price for level in book.bids()] == [last["book.SPX"] + 1.0]
 
 
 @pytest.mark.parametrize("boundary", range(12))
@@ -144,10 +145,13 @@ async def test_socket_may_break_at_each_message_boundary(boundary: int) -> None:
         await stream.open()
         for channel in CHANNELS * 3:
             publish(exchange, channel)
-        events = await read_until(stream, lambda events: sum(map(_is_numbered, events)) == 9)
+        last = dict.fromkeys(CHANNELS, 3)
+        events = await read_until(stream, lambda events: reached(events) == last)
         assert transport.cuts == 1
-    for kind in (PositionUpdate, TradeEvent, BookUpdate):
-        assert numbers(events, kind) == [1, 2, 3]
+    assert numbers(events, TradeEvent) == [1, 2, 3]
+    for snapshot, update in ((PositionSnapshot, PositionUpdate), (BookSnapshot, BookUpdate)):
+        (begin,) = numbers(events, snapshot)
+        assert numbers(events, update) == list(range(begin + 1, 4))
 
 
 async def test_break_and_return_are_told_between_the_events() -> None:
@@ -193,12 +197,12 @@ async def test_new_epoch_resets_public_channels_and_resumes_the_private_one() ->
         await stream.open()
         for channel in CHANNELS * 2:
             publish(exchange, channel)
-        await read_until(stream, lambda events: sum(map(_is_numbered, events)) == 6)
+        last = dict.fromkeys(CHANNELS, 2)
+        await read_until(stream, lambda events: reached(events) == last)
         exchange.restart("two")
         publish(exchange, "private")
-        events = await read_until(
-            stream, lambda events: bool(numbers(events, BookSnapshot)) and has(PositionUpdate)(events)
-        )
+        last = {"private": 3, "trades.SPX": 0, "book.SPX": 0}
+        events = await read_until(stream, lambda events: reached(events, 2) == last)
         resets = [event for event in events if isinstance(event, StreamReset)]
         assert resets == [StreamReset("trades.SPX", 2, "new_epoch"), StreamReset("book.SPX", 2, "new_epoch")]
         assert numbers(events, PositionUpdate) == [3]
@@ -384,8 +388,8 @@ async def test_close_ends_the_stream() -> None:
     exchange = FakeExchange()
     client = fake_client(exchange)
     stream = client.events("private")
+    await stream.open()
     reader = asyncio.create_task(_read_all(stream))
-    await until(lambda: len(exchange.sockets) == 1)
     await client.close()
     async with asyncio.timeout(5):
         assert [type(event) for event in await reader] in ([], [PositionSnapshot])

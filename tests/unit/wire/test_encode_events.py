@@ -48,9 +48,7 @@ def test_encode_market_order_without_client_id_omits_both() -> None:
 
 def test_encode_execution_report() -> None:
     """Fees are signed like all money: paid is negative."""
-    event = domain.ExecutionReport(
-        1, 4, NOON_US, *ORDER, 12, 6, 440_000, 3, Liquidity.TAKER, -900, 3, 7
-    )
+    event = domain.ExecutionReport(1, 4, NOON_US, *ORDER, 12, 6, 440_000, 3, Liquidity.TAKER, -900, 3, 7)
     assert _json(event) == {
         "type": "execution_report",
         "seq": 4,
@@ -85,18 +83,26 @@ def test_encode_amended_and_cancelled() -> None:
         "filled_quantity": 3,
         "client_order_id": "mine-1",
     }
-    assert _json(amended) == {
-        "type": "order_amended",
-        "seq": 5,
-        "quantity": 8,
-        "remaining_quantity": 5,
-    } | common
-    assert _json(cancelled) == {
-        "type": "order_cancelled",
-        "seq": 6,
-        "cancelled_quantity": 5,
-        "reason": "requested",
-    } | common
+    assert (
+        _json(amended)
+        == {
+            "type": "order_amended",
+            "seq": 5,
+            "quantity": 8,
+            "remaining_quantity": 5,
+        }
+        | common
+    )
+    assert (
+        _json(cancelled)
+        == {
+            "type": "order_cancelled",
+            "seq": 6,
+            "cancelled_quantity": 5,
+            "reason": "requested",
+        }
+        | common
+    )
 
 
 @pytest.mark.parametrize(

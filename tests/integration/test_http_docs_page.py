@@ -1,0 +1,41 @@
+"""The page at /docs in a browser."""
+
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from exchange.api.errors import CATALOGUE
+from exchange.api.table import OPERATIONS
+from tests.support.server import running_server
+
+BROWSER = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--virtual-time-budget=10000",
+    "--dump-dom",
+)
+
+
+def test_docs_page_shows_every_operation(program: Callable[[str], Path], tmp_path: Path) -> None:
+    """What the script makes of the document: a section for each operation, a row for each error code."""
+    browser = program("chromium")
+    with running_server(tmp_path / "data", "--preset", "small") as server:
+        shown = subprocess.run(
+            [browser, *BROWSER, f"--user-data-dir={tmp_path / 'browser'}", f"{server.url}/docs"],
+            capture_output=True,
+            text=True,
+            timeout=50,
+            check=True,
+        ).stdout
+    sections = re.findall(r'<section class="operation" id="(\w+)">', shown)
+    assert sorted(sections) == sorted(operation.operation_id for operation in OPERATIONS)
+    assert len(re.findall(r"<h4>Try</h4>", shown)) == len(OPERATIONS)
+    assert all(f"<code>{code}</code>" in shown for code in CATALOGUE)
+    assert "undefined" not in shown
+    assert "did not load" not in shown
