@@ -59,7 +59,7 @@ class ServerProcess:
             if found:
                 self.ready_line, self.url = line.strip(), found[1]
                 return self
-        self._process.wait()
+        self.wait()
         said = self._log.read_text(errors="replace")[-4_000:]
         raise ServerDidNotStart(f"exit code {self._process.returncode}: {said}")
 
@@ -79,9 +79,13 @@ class ServerProcess:
         self._signal(signal.SIGKILL)
         self.wait()
 
+    def terminate(self) -> None:
+        """SIGTERM: the server drains and stops."""
+        self._signal(signal.SIGTERM)
+
     def stop(self) -> int:
         """SIGTERM and wait for the drain; the exit code."""
-        self._signal(signal.SIGTERM)
+        self.terminate()
         return self.wait()
 
     def wait(self, timeout_s: float = STOP_TIMEOUT_S) -> int:

@@ -160,6 +160,38 @@ ANSWERS: Final[Mapping[str, Any]] = {
         "timestamp": TIMESTAMP,
         "api_version": "1",
     },
+    "get_game_rules": {
+        "preset": "always_open",
+        "self_trade_prevention": "cancel_taker",
+        "roles": [
+            {
+                "role": "arbitrage",
+                "open": True,
+                "fees": {"maker": 0.01, "taker": -0.02, "auction": 0.0},
+                "constraints": [
+                    {
+                        "type": "order_rate",
+                        "parameters": {"max_orders_per_second": 7},
+                        "error_code": "ORDER_RATE_EXCEEDED",
+                    },
+                    {
+                        "type": "position_limit",
+                        "parameters": {"max_position": 100, "symmetric": True},
+                        "error_code": "POSITION_LIMIT_EXCEEDED",
+                    },
+                ],
+                "aliases": ["arbitrage_desk"],
+            }
+        ],
+        "max_teams": 1000,
+        "invite_code_needed": False,
+        "bands": {
+            "underlying": 0.2,
+            "option": 0.2,
+            "option_underlying": 0.02,
+            "option_min_ticks": 10,
+        },
+    },
     "get_admin_status": {
         "state": "running",
         "state_hash": "5f2b1c9be93f223f6cb5930531ae52e2",

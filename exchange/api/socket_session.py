@@ -16,7 +16,8 @@ from exchange.base.bounds import MAX_IN_FLIGHT_PER_CONNECTION
 from exchange.model.commands import HOUSE_ACCOUNT
 from exchange.model.reasons import Category, Code, Refusal
 from exchange.model.types import Scope
-from exchange.pipeline.hub import BROKEN, Connection, Hub
+from exchange.pipeline.connection import Connection
+from exchange.pipeline.hub import BROKEN, Hub
 from exchange.pipeline.publish import Publisher
 from exchange.pipeline.streams import PRIVATE_CHANNEL
 from exchange.wire import socket

@@ -18,7 +18,8 @@ from exchange.api.socket_session import SocketSession, Streams
 from exchange.base.bounds import SOCKET_IDLE_S
 from exchange.model.reasons import Category, Code, Refusal
 from exchange.model.types import Scope as KeyScope
-from exchange.pipeline.hub import Connection, Hub
+from exchange.pipeline.connection import Connection
+from exchange.pipeline.hub import Hub
 from exchange.pipeline.publish import Publisher
 from exchange.wire.encode_events import Encoding
 

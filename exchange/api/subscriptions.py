@@ -6,7 +6,8 @@ from typing import Final, NamedTuple, TypeAlias
 
 from exchange.base.bounds import MAX_SUBSCRIPTIONS
 from exchange.model.reasons import Category, Code, Refusal
-from exchange.pipeline.hub import Connection, Hub
+from exchange.pipeline.connection import Connection
+from exchange.pipeline.hub import Hub
 from exchange.pipeline.publish import Publisher
 from exchange.pipeline.streams import PRIVATE_CHANNEL, Feed
 from exchange.wire.envelope import ApiError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from exchange.api import admin, blotter, docs, game, health, market, orders, positions
+from exchange.api import admin, blotter, docs, game, health, market, orders, positions, rules
 from exchange.api.operation import Operation
 
 # Paths with parameters are tried in this order: what is asked most comes first.
@@ -14,6 +14,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *market.ROUTES,
     *positions.ROUTES,
     *game.ROUTES,
+    *rules.ROUTES,
     *admin.ROUTES,
     *health.ROUTES,
     *docs.routes(lambda: OPERATIONS),

@@ -128,10 +128,11 @@ KNOWN_KEYS: Final = 2_048
 """API keys whose hash is kept; at the bound all are forgotten and hashed again when they come."""
 
 # --- sockets ----------------------------------------------------------------------------------------
-RESUME_SLICE: Final = 256
-"""Messages of a backlog handed to one socket at a time; the rest waits until the client has taken them."""
+RESUME_SLICE: Final = 64
+"""Messages of a backlog encoded at a time; whether the next may be is asked after each slice."""
 BACKLOG_BUFFER_BYTES: Final = 65_536
-"""Unsent bytes of one socket above which its backlog waits."""
+"""Bytes of its backlog that one socket is handed in one turn of the loop, and unsent bytes above which its
+backlog waits until the client has read."""
 SOCKET_IDLE_S: Final = 10.0
 """Seconds a socket may be open without a key and without a subscription; then it is closed with 4001."""
 

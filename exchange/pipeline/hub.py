@@ -6,9 +6,8 @@ socket's bounded buffer. A socket that falls behind is closed and the others nev
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final
 
 import msgspec
 
@@ -18,6 +17,7 @@ from exchange.base.bounds import (
     CONNECTION_BUFFER_MESSAGES,
     RESUME_SLICE,
 )
+from exchange.pipeline.connection import Connection, FrameMaker, Outlet, Subscription
 from exchange.pipeline.streams import Feed
 from exchange.wire.encode_events import ENCODERS, Encoding
 from exchange.wire.events import AnyEvent
@@ -28,55 +28,6 @@ LOGGED_OUT: Final = 4003
 """Close code of a socket whose key is void."""
 BROKEN: Final = 1011
 """Close code of a socket that could not be told something: a bug here; it may resume."""
-
-
-class Outlet(Protocol):
-    """The sending half of one socket. Only ``drained`` awaits."""
-
-    def write(self, frame: bytes) -> bool:
-        """Hand in a whole frame; False when the client is gone."""
-        ...
-
-    def buffered_bytes(self) -> int: ...
-
-    def buffered_messages(self) -> int: ...
-
-    def close(self, code: int, reason: str) -> None: ...
-
-    async def drained(self) -> None:
-        """Until the client has taken most of what is buffered, or is gone."""
-        ...
-
-
-FrameMaker: TypeAlias = Callable[[Any], bytes]
-"""A message as a whole frame, one for each encoding."""
-
-
-class Connection:
-    """One socket. ``account`` is None until it logged in; ``round`` is when its buffer was last looked at."""
-
-    __slots__ = ("account", "backlog", "encoding", "frame", "is_open", "outlet", "round", "subscriptions")
-
-    def __init__(self, outlet: Outlet, encoding: Encoding, frame: FrameMaker) -> None:
-        self.outlet = outlet
-        self.encoding = encoding
-        self.frame = frame
-        self.account: int | None = None
-        self.subscriptions: dict[str, Subscription] = {}
-        self.backlog: deque[Subscription] = deque()
-        self.is_open = True
-        self.round = 0
-
-
-class Subscription:
-    """One stream on one socket. ``cursor`` is the last sequence it was told, None before its snapshot."""
-
-    __slots__ = ("connection", "cursor", "feed")
-
-    def __init__(self, connection: Connection, feed: Feed, cursor: int | None) -> None:
-        self.connection = connection
-        self.feed = feed
-        self.cursor = cursor
 
 
 class HubStatistics(msgspec.Struct, frozen=True):
@@ -161,13 +112,18 @@ class Hub:
         return True
 
     def advance(self, connection: Connection) -> bool:
-        """Send of the backlog what the socket takes now; True when nothing is left."""
+        """Send of the backlog what fits one turn of the loop and the socket; True when nothing is left."""
         backlog = connection.backlog
+        room = BACKLOG_BUFFER_BYTES - connection.outlet.buffered_bytes()
         while backlog:
-            if connection.outlet.buffered_bytes() > BACKLOG_BUFFER_BYTES:
+            if room <= 0:
                 return False
             subscription = backlog[0]
-            if self._advance(subscription) and backlog:
+            frames = self._owed(subscription)
+            room -= sum(map(len, frames))
+            if not self._write(connection, frames):
+                return True
+            if subscription.is_current:
                 backlog.popleft()
                 subscription.feed.live[subscription] = None
         return True
@@ -177,19 +133,18 @@ class Hub:
         while not self.advance(connection):
             await connection.outlet.drained()
 
-    def _advance(self, subscription: Subscription) -> bool:
+    def _owed(self, subscription: Subscription) -> list[bytes]:
+        """The next frames of its backlog; none where they have left the stream, which closes the socket."""
         feed, connection = subscription.feed, subscription.connection
         if subscription.cursor is None:
             messages, subscription.cursor = feed.begin()
         elif subscription.cursor < feed.oldest_resume:
-            # What it is owed has left the stream while it was reading.
             self._close_slow(connection)
-            return False
+            return []
         else:
             messages = feed.after(subscription.cursor, RESUME_SLICE)
             subscription.cursor += len(messages)
-        self._write(connection, map(connection.frame, messages))
-        return connection.is_open and subscription.cursor >= feed.last_seq
+        return [connection.frame(message) for message in messages]
 
     # --- telling --------------------------------------------------------------------------------
 
@@ -232,6 +187,8 @@ class Hub:
     def has_room(self, connection: Connection) -> bool:
         """Whether the socket may be told more; one that fell behind is closed now."""
         outlet = connection.outlet
+        if not connection.is_open:
+            return False
         if (
             outlet.buffered_bytes() <= CONNECTION_BUFFER_BYTES
             and outlet.buffered_messages() <= CONNECTION_BUFFER_MESSAGES
@@ -261,6 +218,8 @@ class Hub:
         self.close(connection, TOO_SLOW, "too slow")
 
     def _write(self, connection: Connection, frames: Iterable[bytes]) -> bool:
+        if not connection.is_open:
+            return False
         write = connection.outlet.write
         for frame in frames:
             if not write(frame):

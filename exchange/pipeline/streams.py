@@ -16,7 +16,7 @@ from exchange.model.events import AnyPrivateEvent
 from exchange.wire.events import AnyEvent, PhaseChange, PositionSnapshot
 
 if TYPE_CHECKING:
-    from exchange.pipeline.hub import Subscription
+    from exchange.pipeline.connection import Subscription
 
 PHASE_CHANNEL = "phase"
 PRIVATE_CHANNEL = "private"
@@ -55,7 +55,7 @@ class Ring(Generic[T]):
         return self.last_seq - len(self._items)
 
     def after(self, seq: int, limit: int) -> list[T]:
-        """The items that follow ``seq``, at most ``limit``; ``oldest_resume`` <= ``seq`` <= ``last_seq``."""
+        """The items that follow ``seq``, at most ``limit``; ``seq`` is not below ``oldest_resume``."""
         items = self._items
         start = len(items) - (self.last_seq - seq)
         return list(islice(items, start, start + limit))

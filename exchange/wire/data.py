@@ -14,6 +14,7 @@ from exchange.model.types import (
     OptionKind,
     OrderType,
     Phase,
+    SelfTradePrevention,
     Side,
     TimeInForce,
 )
@@ -233,6 +234,59 @@ class RequestView(Data, frozen=True, kw_only=True):
     order_id: str | None = None
     http_status: int | None = None
     processing_time_us: int | None = None
+
+
+class FeesView(Data, frozen=True, kw_only=True):
+    """Money per lot, signed like all money: a rebate is positive. ``auction``: fills of an auction."""
+
+    maker: float
+    taker: float
+    auction: float
+
+
+class ConstraintView(Data, frozen=True, kw_only=True):
+    """One constraint with its parameters as configured; ``error_code`` is what it refuses with."""
+
+    type: str
+    parameters: dict[str, Any]
+    error_code: str
+
+
+class RoleView(Data, frozen=True, kw_only=True):
+    """What a team of this role pays and may do. ``open``: anyone may register in it.
+
+    Constraints are checked in this order, the first that fails answers.
+    """
+
+    role: str
+    open: bool
+    fees: FeesView
+    constraints: list[ConstraintView]
+    aliases: list[str] = []
+
+
+class BandsView(Data, frozen=True, kw_only=True):
+    """How far from its reference price an order may be; shares of a price, 0.2 is 20 %.
+
+    Underlyings: ``underlying`` of the reference. Options: the largest of ``option`` of the reference,
+    ``option_underlying`` of the underlying's reference and ``option_min_ticks``.
+    """
+
+    underlying: float
+    option: float
+    option_underlying: float
+    option_min_ticks: int
+
+
+class GameRulesView(Data, frozen=True, kw_only=True):
+    """The rules of the game, the same for the whole game. Without ``bands`` any price may be sent."""
+
+    preset: str
+    self_trade_prevention: SelfTradePrevention
+    roles: list[RoleView]
+    max_teams: int
+    invite_code_needed: bool
+    bands: BandsView | None = None
 
 
 class GameStatus(Data, frozen=True, kw_only=True):

@@ -61,7 +61,7 @@ async def _check_streams(session: aiohttp.ClientSession, trader: Trader) -> None
 
 @pytest.mark.timeout(600)
 async def test_kill_under_load_loses_nothing_that_was_told(tmp_path: Path) -> None:
-    """25 kills: every acknowledged order, every execution, the streams' sequences and the state hash survive."""
+    """25 kills: every acknowledged order, execution, stream sequence and the state hash survive."""
     chance = random.Random(20)
     traders: list[Trader] = []
     acknowledged = 0

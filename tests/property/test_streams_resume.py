@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from exchange.pipeline.hub import Connection, Hub
+from exchange.pipeline.connection import Connection
+from exchange.pipeline.hub import Hub
 from exchange.pipeline.streams import PrivateFeed, PrivateStreams
 from exchange.wire.encode_events import PrivateEventWriter
 from tests.support.sockets import FRAMERS, INSTRUMENT, FakeOutlet, FakeSettle, listener, private_event

@@ -20,5 +20,5 @@ def _poisoned(venue: Venue, record: Record) -> list[AnyVenueEvent]:
 
 
 if __name__ == "__main__":
-    Venue.apply = _poisoned  # type: ignore[method-assign]  # the planted fault
+    setattr(Venue, "apply", _poisoned)  # noqa: B010  # the planted fault, which types forbid
     main()

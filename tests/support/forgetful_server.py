@@ -1,4 +1,4 @@
-"""``exchange`` with a planted fault: acknowledges first, writes a moment later. The control of crash tests."""
+"""``exchange`` with a planted fault: acknowledges first, writes a moment later. A control of crash tests."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class ForgetfulJournal(SqliteJournal):
         return done
 
     async def close(self) -> None:
-        while self._writer is not None and self._late:
-            await asyncio.sleep(LATE_S)
         if self._writer is not None:
             self._writer.cancel()
+            while self._late:
+                await super().append(self._late.popleft())
         await super().close()
 
     async def _write_late(self) -> None:
@@ -44,5 +44,5 @@ class ForgetfulJournal(SqliteJournal):
 
 
 if __name__ == "__main__":
-    exchange.serve.SqliteJournal = ForgetfulJournal  # type: ignore[misc]  # the planted fault
+    setattr(exchange.serve, "SqliteJournal", ForgetfulJournal)  # noqa: B010  # the planted fault
     main()

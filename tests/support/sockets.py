@@ -10,7 +10,8 @@ from exchange.api.frames import binary_frame, text_frame
 from exchange.model.events import NewOrderAck
 from exchange.model.instrument import Instrument
 from exchange.model.types import InstrumentKind, OrderType, Side, TimeInForce
-from exchange.pipeline.hub import Connection, Hub
+from exchange.pipeline.connection import Connection
+from exchange.pipeline.hub import Hub
 from exchange.wire.encode_events import Encoding
 from exchange.wire.events import PositionSnapshot
 

@@ -79,7 +79,8 @@ class Trader:
     def take(self, message: str) -> None:
         """Keep a private event; the same sequence must never carry two different events."""
         event = json.loads(message)
-        if "seq" not in event or "order_id" not in event and event["type"] != "position_update":
+        is_private = "order_id" in event or event.get("type") == "position_update"
+        if "seq" not in event or not is_private:
             return
         known = self.events.setdefault(event["seq"], message)
         assert known == message, f"seq {event['seq']} was told twice, differently"
@@ -185,7 +186,7 @@ async def client_session() -> AsyncIterator[aiohttp.ClientSession]:
 async def load_until(
     session: aiohttp.ClientSession, traders: list[Trader], answers: int, workers: int, end: Callable[[], None]
 ) -> None:
-    """Load with ``workers`` tasks a trader; after ``answers`` answers call ``end``, and wait until all is quiet."""
+    """Load with ``workers`` tasks a trader; call ``end`` after ``answers`` answers; wait for quiet."""
     left = itertools.count(answers - 1, -1)
 
     def told() -> None:

@@ -9,14 +9,11 @@ from __future__ import annotations
 from typing import Final
 
 from exchange.base.bounds import MAX_PRICE_TICKS, MAX_QUANTITY
-from exchange.model.reasons import Category, Code, Refusal
+from exchange.model.reasons import Category, Code, Refusal, amend_failed, cancel_failed
 from exchange.model.types import Phase
 
-# Unknown, foreign and finished orders are answered alike, so that nobody learns of another team's orders.
-_NO_OPEN_ORDER: Final = "No open order of yours has this id"
-CANCEL_FAILED: Final = Refusal(Category.UNKNOWN, Code.CANCEL_FAILED, _NO_OPEN_ORDER)
-AMEND_FAILED: Final = Refusal(Category.UNKNOWN, Code.AMEND_FAILED, _NO_OPEN_ORDER)
-
+CANCEL_FAILED: Final = cancel_failed()
+AMEND_FAILED: Final = amend_failed()
 TEAM_DISABLED: Final = Refusal(
     Category.FORBIDDEN, Code.TEAM_DISABLED, "Your team is disabled: it may read and cancel, not trade"
 )

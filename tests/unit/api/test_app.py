@@ -14,7 +14,16 @@ FILLED = {"order_id": "ORD_1", "instrument_id": "SPX", "team_id": "TEAM_1", "req
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "", "/exchange", "/exchange/orders/", "//exchange/orders", "/exchange/orders/a/b"]
+    "path",
+    [
+        "/",
+        "",
+        "/exchange",
+        "/exchange/orders/",
+        "//exchange/orders",
+        "/exchange/orderbook/SPX/",
+        "/exchange/orders/a/b",
+    ],
 )
 async def test_api_answers_an_unknown_path_with_404(path: str) -> None:
     """Nothing is redirected, nothing is guessed."""

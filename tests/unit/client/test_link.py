@@ -14,6 +14,7 @@ from exchange.client import (
     Timeout,
     Unauthenticated,
 )
+from exchange.client.asgi import AsgiApp, Message, Receive, Send
 from exchange.client.connection import Connection, Head
 from exchange.client.link import Link
 from exchange.client.transport import HttpAnswer, Socket
@@ -63,23 +64,19 @@ class Nowhere:
         pass
 
 
-class Deaf(FakeExchange):
-    """Accepts sockets, says hello, and answers nothing."""
-
-    async def __call__(self, scope, receive, send):  # type: ignore[no-untyped-def]
-        if scope["type"] == "websocket":
-            await receive()
-            await send({"type": "websocket.accept"})
-            await send({"type": "websocket.send", "text": HELLO})
-            self.sockets.append(self)  # type: ignore[arg-type]
-            while (await receive())["type"] != "websocket.disconnect":
-                pass
-
-
 HELLO = '{"type": "hello", "api_version": "1", "epoch": "e", "timestamp": "T", "authenticated": true}'
 
 
-def link_to(exchange: FakeExchange, settings: LinkSettings | None = None) -> tuple[Link, Witness]:
+async def deaf(scope: Message, receive: Receive, send: Send) -> None:
+    """An exchange that accepts sockets, says hello, and answers nothing."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.send", "text": HELLO})
+    while (await receive())["type"] != "websocket.disconnect":
+        pass
+
+
+def link_to(exchange: AsgiApp, settings: LinkSettings | None = None) -> tuple[Link, Witness]:
     witness = Witness()
     transport = InProcessTransport(exchange, "key")
     return Link(transport, witness, Random(1), settings or LinkSettings(backoff=AT_ONCE)), witness
@@ -134,9 +131,8 @@ async def test_request_without_connection_ends_in_time_and_was_not_sent() -> Non
 
 async def test_silent_socket_is_given_up() -> None:
     """A socket that answers no ping is as good as lost: another is opened."""
-    exchange = Deaf()
     settings = LinkSettings(backoff=AT_ONCE, heartbeat_s=0.001, answer_timeout_s=0.01)
-    link, witness = link_to(exchange, settings)
+    link, witness = link_to(deaf, settings)
     link.start()
     await until(lambda: len(witness.hellos) >= 2)
     assert isinstance(witness.losses[0], Timeout)

@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from exchange.base.bounds import CONNECTION_BUFFER_BYTES, CONNECTION_BUFFER_MESSAGES, RESUME_SLICE
-from exchange.pipeline.hub import BROKEN, TOO_SLOW, Connection, Hub
+from exchange.pipeline.connection import Connection
+from exchange.pipeline.hub import BROKEN, TOO_SLOW, Hub
 from exchange.pipeline.streams import PrivateFeed, PrivateStreams, PublicFeed
 from exchange.wire.encode_events import Encoding, PrivateEventWriter
 from exchange.wire.events import TradeEvent

@@ -21,7 +21,8 @@ from exchange.model.events import (
 )
 from exchange.model.types import CancelReason, Phase, Side
 from exchange.pipeline.book_feed import BookFeed
-from exchange.pipeline.hub import BROKEN, LOGGED_OUT, Connection, Hub
+from exchange.pipeline.connection import Connection
+from exchange.pipeline.hub import BROKEN, LOGGED_OUT, Hub
 from exchange.pipeline.messages import Outgoing, WebsocketItem
 from exchange.pipeline.publish import Publisher, PublishStage
 from exchange.pipeline.streams import PhaseFeed, PrivateStreams

@@ -1,0 +1,64 @@
+"""One socket as the pipeline sees it: a bounded way out, and what it listens to."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol, TypeAlias
+
+from exchange.pipeline.streams import Feed
+from exchange.wire.encode_events import Encoding
+
+
+class Outlet(Protocol):
+    """The sending half of one socket. Only ``drained`` awaits."""
+
+    def write(self, frame: bytes) -> bool:
+        """Hand in a whole frame; False when the client is gone."""
+        ...
+
+    def buffered_bytes(self) -> int: ...
+
+    def buffered_messages(self) -> int: ...
+
+    def close(self, code: int, reason: str) -> None: ...
+
+    async def drained(self) -> None:
+        """Until the client has taken most of what is buffered, or is gone."""
+        ...
+
+
+FrameMaker: TypeAlias = Callable[[Any], bytes]
+"""A message as a whole frame, one for each encoding."""
+
+
+class Connection:
+    """One socket. ``account`` is None until it logged in; ``round`` is when its buffer was last looked at."""
+
+    __slots__ = ("account", "backlog", "encoding", "frame", "is_open", "outlet", "round", "subscriptions")
+
+    def __init__(self, outlet: Outlet, encoding: Encoding, frame: FrameMaker) -> None:
+        self.outlet = outlet
+        self.encoding = encoding
+        self.frame = frame
+        self.account: int | None = None
+        self.subscriptions: dict[str, Subscription] = {}
+        self.backlog: deque[Subscription] = deque()
+        self.is_open = True
+        self.round = 0
+
+
+class Subscription:
+    """One stream on one socket. ``cursor`` is the last sequence it was told, None before its snapshot."""
+
+    __slots__ = ("connection", "cursor", "feed")
+
+    def __init__(self, connection: Connection, feed: Feed, cursor: int | None) -> None:
+        self.connection = connection
+        self.feed = feed
+        self.cursor = cursor
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it was told everything up to now."""
+        return self.cursor is not None and self.cursor >= self.feed.last_seq
