@@ -11,7 +11,9 @@ import anyio
 from starlette.types import ASGIApp
 
 from exchange.api.app import build_api
+from exchange.api.connections import ConnectionCounter
 from exchange.api.context import ApiContext, ApiSettings
+from exchange.api.gone import ClientGone
 from exchange.api.position_snapshots import PositionSnapshots
 from exchange.api.request_ids import RequestIds
 from exchange.api.stream import FRAMERS, stream_routes
@@ -106,6 +108,7 @@ class Exchange:
         self.metrics = metrics or Metrics()
         self.health = Health(on_state)
         self.request_ids = RequestIds(entropy)
+        self.connections = ConnectionCounter(config.server.max_connections_per_address)
         self._tally = AnswerTally()
         self.metrics.registry.register(self._tally)
         self._journal = journal
@@ -142,7 +145,8 @@ class Exchange:
             metrics=self.metrics,
         )
         context = self._context()
-        self.api = build_api(context, stream_routes(context, hub, publisher, epoch))
+        api = build_api(context, stream_routes(context, hub, publisher, epoch))
+        self.api = ClientGone(api, self.metrics.client_gone.inc)
         self._observe(hub, publisher)
         self._take_up(recovered)
         return recovered
@@ -210,6 +214,9 @@ class Exchange:
 
     def _observe(self, hub: Hub, publisher: Publisher) -> None:
         gauge, venue = self.metrics.gauge, self.core.venue
+        connections = self.connections
+        gauge("connections", "Open connections", lambda: connections.statistics().connections_open)
+        gauge("connections_lost", "Connections lost in use", lambda: connections.statistics().client_gone)
         gauge("sockets", "Open WebSockets", lambda: hub.statistics().connections)
         gauge("sockets_too_slow", "WebSockets closed with 4008", lambda: hub.statistics().too_slow)
         gauge("publish_failures", "Messages that could not be told", lambda: publisher.statistics().failures)

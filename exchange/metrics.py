@@ -51,9 +51,9 @@ class Metrics:
         self.commit_seconds = self._histogram("journal_commit_seconds", "One durable commit (fsync)", _FAST)
         self.loop_lag_seconds = self._histogram("loop_lag_seconds", "Delay of the event loop's timer", _FAST)
         self.orders = self._counter("orders", "Orders accepted")
-        self.commands = self._counter("commands", "Commands sequenced", "kind")
         self.trades = self._counter("trades", "Trades made")
         self.rejections = self._counter("rejections", "Commands refused", "code")
+        self.client_gone = self._counter("client_gone", "Requests whose client vanished before its answer")
         self.task_restarts = self._counter("task_restarts", "Tasks restarted after a failure", "task")
 
     def stage(self, name: str) -> StageMeter:

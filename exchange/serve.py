@@ -15,7 +15,7 @@ from typing import Final
 import anyio
 import uvloop
 
-from exchange.api.connections import ConnectionCounter, ProtocolLimits
+from exchange.api.connections import ProtocolLimits
 from exchange.api.listener import Listener, bind
 from exchange.api.protocol import make_http_protocol
 from exchange.api.refusals import Envelopes
@@ -158,7 +158,7 @@ def _listener(config: Config, exchange: Exchange, sock: socket.socket, clock: Cl
             head_timeout_s=server.header_timeout_s,
             body_timeout_s=server.body_timeout_s,
         ),
-        ConnectionCounter(server.max_connections_per_address),
+        exchange.connections,
         Envelopes(clock, exchange.request_ids.next),
     )
     return Listener(

@@ -123,9 +123,8 @@ class HttpProtocol(RequestReader):
         if self.active is not None or self.held:
             self.refuse(refusals.BAD_HTTP_REQUEST)
             return
+        # The WebSocket protocol takes over transport and place at the counter, and gives both back.
         self._deadline.cancel()
-        # The WebSocket protocol takes over the place at the counter and gives it back.
-        self._admitted = False
         super().handle_websocket_upgrade()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:

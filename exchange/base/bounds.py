@@ -146,13 +146,21 @@ REQUEST_ATTEMPTS: Final = 5
 MAX_RETRY_AFTER_S: Final = 30.0
 """Longest wait the SDK lets an exchange ask for; a longer one is cut to this."""
 RECONNECT_ATTEMPTS: Final = 1_000
-"""Failed attempts in a row to reach the exchange's socket again, more than an hour; then streams end with an error."""
+"""Failed attempts in a row to get a socket again, more than an hour; then streams end with an error."""
 HTTP_CONNECTIONS: Final = 100
 """Connections one HTTP transport holds; a request beyond it waits for a free one, within its timeout."""
 MAX_ANSWER_BYTES: Final = 16_777_216
 """One answer or message the SDK reads; a larger one is NotUnderstood, a socket is closed and opened again."""
 CLIENT_EVENTS: Final = 10_000
-"""Events a client holds for its reader. At it the streams stop where they are, and are resumed from there when
-half of them are read: nothing is lost unless the exchange no longer keeps it, which is told as StreamReset."""
+"""Events a client holds for its reader. At it the streams stop where they are and are resumed from there when
+half is read: nothing is lost unless the exchange no longer keeps it, which is told as StreamReset."""
 IN_PROCESS_MESSAGES: Final = 1_000
 """Messages under way in one direction of an in-process socket; the sender waits."""
+
+# --- recorded flows -----------------------------------------------------------------------------------
+MAX_RECORDED_MESSAGES: Final = 1_000_000
+"""Messages of a recorded flow, which is held in memory with its reports; a longer file is refused."""
+MAX_FLOW_CLIENTS: Final = 64
+"""Clients that play one flow; more is a wrong command line."""
+FLOW_WAIT_S: Final = 10.0
+"""Seconds an answer's executions may take to reach every client; then the flow has failed, naming what is missing."""

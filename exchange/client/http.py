@@ -35,20 +35,17 @@ class HttpTransport:
         self._api_key = api_key
         self._connections = connections
         self._session: aiohttp.ClientSession | None = None
+        self._closed = False
 
     @property
     def api_key(self) -> str | None:
         return self._api_key
 
     async def request(self, method: str, target: str, body: bytes | None) -> HttpAnswer:
-        # When a kept-alive connection turns out to be closed, aiohttp sends an idempotent method (looked up
-        # in upper case) a second time. Whether a cancel was sent once or twice has to be known here.
         session = self._open()
         headers = None if body is None else _JSON
         try:
-            async with session.request(
-                method.lower(), self._base + target, data=body, headers=headers
-            ) as response:
+            async with session.request(method, self._base + target, data=body, headers=headers) as response:
                 return HttpAnswer(
                     response.status, await _read(response), _seconds(response.headers.get("Retry-After"))
                 )
@@ -75,18 +72,22 @@ class HttpTransport:
         return HttpSocket(socket)
 
     async def close(self) -> None:
+        self._closed = True
         session, self._session = self._session, None
         if session is not None:
             await session.close()
 
     def _open(self) -> aiohttp.ClientSession:
         session = self._session
+        if self._closed:
+            raise ConnectionLost("the transport is closed", sent=False)
         if session is None:
             session = self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self._connections),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers=None if self._api_key is None else {"X-API-Key": self._api_key},
                 timeout=_NO_TIMEOUT,
+                middlewares=(_send_once,),
             )
         return session
 
@@ -122,6 +123,19 @@ class HttpSocket:
     def _closed(self, reason: str = "") -> SocketClosed:
         code = self._socket.close_code
         return SocketClosed(_BROKEN if code is None else code, reason)
+
+
+async def _send_once(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    # Where a kept-alive connection turns out to be closed aiohttp itself sends an idempotent method again.
+    # Whether a cancel was sent once or twice has to be known here: another exception stops that.
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise ConnectionLost(f"the connection broke: {error}", sent=True) from error
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

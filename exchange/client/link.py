@@ -21,6 +21,7 @@ from exchange.client.errors import (
 )
 from exchange.client.retries import Backoff
 from exchange.client.transport import SocketClosed, Transport
+from exchange.model.reasons import Code
 from exchange.wire.events import Hello
 
 _LOG: Final = logging.getLogger("exchange.client")
@@ -110,8 +111,10 @@ class Link:
         try:
             async with asyncio.timeout(timeout_s):
                 while self._connection is None:
-                    if self._error is not None:
+                    if isinstance(self._error, Unauthenticated):
                         raise self._error
+                    if self._error is not None:
+                        raise ConnectionLost(str(self._error), sent=False) from self._error
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
@@ -130,7 +133,9 @@ class Link:
         while True:
             failure = await self._connect_and_serve()
             self._failures += 1
-            if _is_final(failure) or self._failures > settings.attempts:
+            if isinstance(failure, SocketClosed) and failure.close_code == LOGGED_OUT:
+                raise Unauthenticated(Code.UNAUTHENTICATED, failure.reason, status=401) from failure
+            if isinstance(failure, Unauthenticated | NotUnderstood) or self._failures > settings.attempts:
                 raise failure
             delay_s = settings.backoff.delay_s(self._failures, self._rng, failure.retry_after_s)
             _LOG.info("connection lost: %s; trying again in %.2f s", failure, delay_s)
@@ -201,9 +206,3 @@ class Link:
             self._error = error or ConnectionLost("the client is closed", sent=False)
             self._changed.set()
             self._listener.ended(error)
-
-
-def _is_final(error: ExchangeError) -> bool:
-    if isinstance(error, SocketClosed):
-        return error.close_code == LOGGED_OUT
-    return isinstance(error, Unauthenticated | NotUnderstood)

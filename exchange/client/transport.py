@@ -62,5 +62,5 @@ class Transport(Protocol):
         ...
 
     async def close(self) -> None:
-        """Give back every connection; harmless when done twice."""
+        """Give back every connection, for good; harmless when done twice."""
         ...

@@ -21,6 +21,7 @@ from exchange.journal.protocol import JournalDamaged, JournalFailed, check_appen
 from exchange.journal.reader import last_link, read_batches
 from exchange.journal.statistics import CommitObserver, CommitTally, JournalStatistics
 from exchange.journal.survey import Survey, survey_directory
+from exchange.journal.turns import WriterTurns
 from exchange.journal.writer import CommitThread
 
 
@@ -60,6 +61,7 @@ class SqliteJournal:
         self._flight: _Flight | None = None
         self._failure: Exception | None = None
         self._closed = False
+        self._turns = WriterTurns(loop.call_later, lambda: self._flight)
         self._keeper = HeadKeeper(heads, self._head(clean=False), loop, self._fail)
         self._commits = CommitThread(connection, clock, loop, self._committed, self._fail)
 
@@ -130,6 +132,7 @@ class SqliteJournal:
         # Sealed here and not in the thread, where hashing would contend for the interpreter lock.
         checksum, chain = seal(self._chain, batch)
         self._flight = _Flight(batch, chain, future, self._clock.monotonic_ns())
+        self._turns.begin()
         self._commits.commit(
             (batch.first_sequence, batch.last_sequence, int(batch.kind), checksum, chain, batch.payload)
         )
@@ -152,6 +155,7 @@ class SqliteJournal:
         try:
             # What the thread tells the loop comes before the end of this wait: nothing is in flight then.
             await asyncio.to_thread(self._commits.stop)
+            self._turns.stop()
             await asyncio.to_thread(self._finish)
         except (apsw.Error, OSError) as error:
             self._failure = error

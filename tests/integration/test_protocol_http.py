@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from exchange.api.connections import ConnectionCounter
+from exchange.api.protocol import HttpProtocol
 from tests.integration.protocol_harness import (
     SHORT_S,
+    Peer,
     answer,
     echo,
     on_uvloop,
@@ -109,64 +112,95 @@ async def test_protocol_answers_pipelined_requests_in_order_and_holds_the_rest()
     async with serving(app) as server:
         peer = await server.open()
         await peer.send(b"".join(request(path=f"/{number}") for number in range(200)))
-        await until(lambda: any(connection.pipeline for connection in server.state.connections))  # type: ignore[union-attr]  # HTTP alone here
-        (connection,) = server.state.connections
+        await until(lambda: any(_http(each).pipeline for each in server.state.connections))
+        connection = _http(*server.state.connections)
         most = 0
         gate.set()
         for number in range(200):
-            most = max(most, len(connection.pipeline) + 1)  # type: ignore[union-attr]  # HTTP alone here
+            most = max(most, len(connection.pipeline) + 1)
             assert (await peer.answer()).body == b"/%d|" % number
         assert 32 <= most <= 64
 
 
-@on_uvloop
-async def test_protocol_takes_pipelined_bodies_of_every_size() -> None:
+def _chunked(body: bytes) -> bytes:
+    chunks = [b"%x\r\n%b\r\n" % (len(body), body)] if body else []
+    return request("POST", "/", b"", "Transfer-Encoding: chunked") + b"".join([*chunks, b"0\r\n\r\n"])
+
+
+@pytest.mark.parametrize("make", [_chunked, lambda body: request("POST", "/", body)])
+@pytest.mark.parametrize("max_in_flight", [1, 2, 3, 8, 64])
+def test_protocol_takes_pipelined_bodies_of_every_size(
+    max_in_flight: int, make: Callable[[bytes], bytes]
+) -> None:
     """Cutting what arrives into pieces loses nothing, whatever the places left."""
-    sizes = [0, 1, 15, 16, 17, 1_000, 3_000, 40_000, 0, 5]
-    async with serving(echo, max_in_flight=3) as server:
-        peer = await server.open()
-        everything = b"".join(request("POST", "/", b"z" * size) for size in sizes)
-        _, answers = await asyncio.gather(peer.send(everything), _answers(peer, len(sizes)))
-        assert [len(body) - 2 for body in answers] == sizes
+
+    @on_uvloop
+    async def scenario() -> None:
+        sizes = [0, 1, 15, 16, 17, 1_000, 3_000, 40_000, 0, 5] * 3
+        async with serving(echo, max_in_flight=max_in_flight) as server:
+            peer = await server.open()
+            everything = b"".join(make(b"z" * size) for size in sizes)
+            _, answers = await asyncio.gather(peer.send(everything), _answers(peer, len(sizes)))
+            assert [len(body) - 2 for body in answers] == sizes
+
+    scenario()
 
 
-async def _answers(peer: Any, count: int) -> list[bytes]:
+async def _answers(peer: Peer, count: int) -> list[bytes]:
     return [(await peer.answer()).body for _ in range(count)]
 
 
-@on_uvloop
-async def test_protocol_keeps_a_reading_application_from_letting_more_requests_in() -> None:
-    """Waiting for the end of an answered request does not read further pipelined ones."""
-    release = asyncio.Event()
+@pytest.mark.parametrize("max_in_flight", [1, 8])
+def test_protocol_holds_no_more_than_one_read_of_a_flood(max_in_flight: int) -> None:
+    """However applications read, a pipelining client waits outside: in its own buffers."""
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await read_body(receive)
-        if scope["path"] == "/wait":
-            ended = asyncio.ensure_future(receive())
-            await release.wait()
-            ended.cancel()
-        await answer(send, b"")
+    @on_uvloop
+    async def scenario() -> None:
+        go_on = asyncio.Semaphore(0)
 
-    async with serving(app, max_in_flight=8) as server:
-        peer = await server.open()
-        flood = asyncio.ensure_future(peer.send(request(path="/wait") + request() * 500_000))
-        await until(lambda: any(connection.pipeline for connection in server.state.connections))  # type: ignore[union-attr]  # HTTP alone here
-        (connection,) = server.state.connections
-        for _ in range(50):
-            await asyncio.sleep(0)
-        assert len(connection.pipeline) < 8  # type: ignore[union-attr]  # HTTP alone here
-        assert not flood.done()
-        flood.cancel()
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await read_body(receive)
+            await go_on.acquire()
+            await answer(send, b"")
+
+        async with serving(app, max_in_flight=max_in_flight) as server:
+            peer = await server.open()
+            flood = asyncio.ensure_future(peer.flood(request() * 500_000))
+            await until(lambda: any(_http(each).held for each in server.state.connections))
+            connection = _http(*server.state.connections)
+            for _ in range(50):
+                assert len(connection.pipeline) < max_in_flight
+                assert len(connection.held) <= 262_144
+                go_on.release()
+                await peer.answer()
+            assert not flood.done()
+            flood.cancel()
+
+    scenario()
+
+
+def _http(connection: object) -> HttpProtocol:
+    assert isinstance(connection, HttpProtocol)
+    return connection
 
 
 @on_uvloop
 async def test_protocol_answers_a_client_that_half_closed() -> None:
-    """A client that sent its request and said that nothing more comes still reads its answer."""
-    async with serving(echo) as server:
+    """A client that sent its requests and said that nothing more comes still reads its answers."""
+    go_on = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await go_on.wait()
+        await echo(scope, receive, send)
+
+    async with serving(app) as server:
         peer = await server.open()
-        await peer.send(request(path="/bye"))
+        await peer.send(request(path="/1") + request(path="/2"))
         peer.half_close()
-        assert (await peer.last_answer()).body == b"/bye|"
+        await until(lambda: bool(server.state.tasks))
+        asyncio.get_running_loop().call_later(SHORT_S / 4, go_on.set)
+        assert (await peer.answer()).body == b"/1|"
+        assert (await peer.last_answer()).body == b"/2|"
 
 
 @on_uvloop
@@ -220,7 +254,7 @@ async def test_protocol_resets_a_client_that_never_reads() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await answer(send, bytes(8_000_000))
 
-    async with serving(app, write_timeout_s=SHORT_S) as server:
+    async with serving(app, None, {"timeout_keep_alive": 60}, write_timeout_s=SHORT_S) as server:
         peer = await server.open(receive_buffer=4_096)
         await peer.send(request())
         await server.until_open(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from starlette.websockets import WebSocket
 from exchange.api.frame_channel import EXTENSION, FrameChannel
 from exchange.api.frames import binary_frame, text_frame
 from exchange.api.protocol import make_http_protocol
-from exchange.api.ws_protocol import make_ws_protocol
+from exchange.api.ws_protocol import WebSocketProtocol, make_ws_protocol
 from tests.integration.protocol_harness import (
     SHORT_S,
     Asgi,
@@ -292,7 +293,8 @@ async def test_protocol_hands_over_what_was_queued_before_there_was_a_handler() 
         peer = await _open(server)
         await peer.send(b"".join(client_frame(b"%d" % number) for number in range(100)))
         connection = next(iter(server.state.connections))
-        await until(lambda: connection.queue.qsize() > 0)  # type: ignore[union-attr]  # a WebSocket alone here
+        assert isinstance(connection, WebSocketProtocol)
+        await until(lambda: connection.queue.qsize() > 0)
         go_on.set()
         for number in range(100):
             assert await peer.frame() == (TEXT, b"%d" % number)
@@ -360,13 +362,17 @@ async def test_protocol_pauses_and_resumes_a_client() -> None:
         peer = await _open(server)
         await peer.send(b"".join(client_frame(b"%d" % number) for number in range(35)))
         for count in (10, 20, 30):
-            await until(lambda count=count: len(seen) == count)  # type: ignore[misc]  # bound as a default
+            await until(partial(_has, seen, count))
             for _ in range(20):
                 await asyncio.sleep(0)
             assert len(seen) == count
             channels[0].resume()
         await until(lambda: len(seen) == 35)
         assert seen == [str(number) for number in range(35)]
+
+
+def _has(seen: list[str | bytes], count: int) -> bool:
+    return len(seen) >= count
 
 
 @on_uvloop

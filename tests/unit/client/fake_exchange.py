@@ -6,11 +6,9 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
-from random import Random
 from typing import Any, NamedTuple
 
-import msgspec
-
+from exchange.base.entropy import SeededEntropy
 from exchange.client import (
     Backoff,
     ExchangeClient,
@@ -19,7 +17,6 @@ from exchange.client import (
     Retries,
 )
 from exchange.client.transport import HttpAnswer, Socket, SocketClosed, Transport
-from exchange.base.entropy import SeededEntropy
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -313,9 +310,7 @@ class FakeSocket:
 
 
 class CuttingTransport:
-    """A way to the exchange on which each socket breaks after as many messages as ``budgets`` says, until they
-    are used up.
-    """
+    """Each socket breaks after as many messages as the next of ``budgets`` says, until they are used up."""
 
     def __init__(self, inner: Transport, budgets: Iterable[int]) -> None:
         self._inner = inner

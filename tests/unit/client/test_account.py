@@ -53,6 +53,7 @@ VIEW = {
 
 
 def fill(quantity: int, remaining: int) -> ExecutionReport:
+    """A fill of the order that leaves ``remaining``."""
     return ExecutionReport(
         seq=2,
         exec_id="EXE_1",
@@ -68,12 +69,14 @@ def fill(quantity: int, remaining: int) -> ExecutionReport:
 
 
 def snapshot(*views: dict[str, Any], **positions: int) -> PositionSnapshot:
+    """How a private stream begins."""
     return PositionSnapshot(
         seq=0, timestamp="T", positions=positions, cash=5.0, fees=-1.0, open_orders=list(views)
     )
 
 
 def live_account() -> Account:
+    """An account whose stream has begun with nothing in it."""
     account = Account()
     account.apply(snapshot())
     return account
@@ -92,7 +95,7 @@ LIVES: list[tuple[list[AnyEvent], int]] = [
 def test_order_is_open_for_what_remains_wherever_the_answer_falls(
     life: tuple[list[AnyEvent], int], place: int, waited: bool
 ) -> None:
-    """The answer may come before, between or after the events: in the end the order has what is left of it."""
+    """The answer may come before, between or after the events: in the end what remains is open."""
     events, remaining = life
     status = (OrderStatus.OPEN if remaining else OrderStatus.CANCELLED) if waited else None
     account = live_account()

@@ -1,7 +1,8 @@
 """Requests over real sockets, to a server that does what the test says, byte by byte."""
 
 import asyncio
-import json
+import base64
+import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -71,10 +72,10 @@ async def test_connection_is_kept_and_carries_the_key() -> None:
     """One connection serves many requests; the key is a header of each, never part of the address."""
     async with serving(lambda head: http(200, b"{}")) as (server, url):
         transport = HttpTransport(f"{url}/under/", "secret")
-        for _ in range(3):
-            answer = await transport.request("GET", "/positions?a=1", None)
+        answers = [await transport.request("GET", "/positions?a=1", None) for _ in range(3)]
         await transport.close()
-    assert (answer.status, answer.body, server.connections) == (200, b"{}", 1)
+    assert [(each.status, each.body) for each in answers] == [(200, b"{}")] * 3
+    assert server.connections == 1
     assert all(head.startswith(b"GET /under/positions?a=1 HTTP/1.1") for head in server.heads)
     assert all(b"X-API-Key: secret" in head for head in server.heads)
 
@@ -111,6 +112,19 @@ async def test_exchange_that_is_not_there_was_sent_nothing() -> None:
     await transport.close()
 
 
+async def test_closed_transport_is_not_opened_again() -> None:
+    """Who still holds a client that was closed is told, and leaves no connection behind."""
+    async with serving(lambda head: http(200, b"{}")) as (server, url):
+        transport = HttpTransport(url)
+        await transport.request("GET", "/", None)
+        await transport.close()
+        for attempt in (transport.request("GET", "/", None), transport.connect()):
+            with pytest.raises(ConnectionLost, match="closed") as raised:
+                await attempt
+            assert not raised.value.sent
+    assert server.connections == 1
+
+
 async def test_refused_handshake_tells_its_status() -> None:
     """401 on the way to a socket is the same exception as anywhere."""
     async with serving(lambda head: http(401, b"{}")) as (_, url):
@@ -124,27 +138,28 @@ async def test_answer_beyond_the_bound_is_not_read() -> None:
     """An answer that says it is huge, or does not say how large it is."""
     huge = f"HTTP/1.1 200 OK\r\nContent-Length: {MAX_ANSWER_BYTES + 1}\r\n\r\n".encode()
     endless = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-    for head in (huge, endless):
-        async with serving(lambda _, head=head: head) as (_, url):  # type: ignore[misc]
-            transport = HttpTransport(url)
+    heads = iter((huge, endless))
+    async with serving(lambda _: next(heads)) as (_, url):
+        transport = HttpTransport(url)
+        for _ in range(2):
             with pytest.raises(NotUnderstood):
                 await transport.request("GET", "/", None)
-            await transport.close()
+        await transport.close()
 
 
 async def test_retry_after_is_read_from_its_header() -> None:
     """Seconds; anything else is left alone."""
-    for text, seconds in (("3", 3.0), ("Wed, 21 Oct 2026 07:28:00 GMT", None)):
-        async with serving(lambda _, text=text: http(503, b"", f"Retry-After: {text}")) as (_, url):  # type: ignore[misc]
-            transport = HttpTransport(url)
-            assert (await transport.request("GET", "/", None)).retry_after_s == seconds
-            await transport.close()
+    values = iter(("3", "Wed, 21 Oct 2026 07:28:00 GMT"))
+    async with serving(lambda _: http(503, b"", f"Retry-After: {next(values)}")) as (_, url):
+        transport = HttpTransport(url)
+        answers = [await transport.request("GET", "/", None) for _ in range(2)]
+        await transport.close()
+    assert [each.retry_after_s for each in answers] == [3.0, None]
 
 
 async def test_silent_exchange_is_a_timeout() -> None:
     """No answer within the client's own timeout."""
-    hello = json.dumps({"never": "sent"}).encode()
-    async with serving(lambda head: hello[:0]) as (_, url):
+    async with serving(lambda head: b"") as (_, url):
         retries = Retries(attempts=2, timeout_s=0.02, backoff=Backoff(first_s=0, max_s=0))
         client = ExchangeClient(HttpTransport(url), retries=retries)
         with pytest.raises(Timeout):
@@ -181,9 +196,6 @@ async def test_socket_that_breaks_says_so() -> None:
 
 def accept_key(key: bytes) -> bytes:
     """RFC 6455 section 4.2.2."""
-    import base64
-    import hashlib
-
     return base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
 
 

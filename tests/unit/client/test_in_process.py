@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from exchange.api.frames import text_frame
 from exchange.base.bounds import IN_PROCESS_MESSAGES
 from exchange.client import ConnectionLost, InProcessTransport, RateLimited, Unauthenticated
 from exchange.client.answers import decode
@@ -198,8 +199,6 @@ class Framed:
 @pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536])
 async def test_frames_of_every_length_are_unwrapped(size: int) -> None:
     """The three forms of a length in RFC 6455."""
-    from exchange.api.frames import text_frame
-
     app = Framed()
     transport = InProcessTransport(app)
     socket = await transport.connect()

@@ -14,10 +14,12 @@ LEVELS = st.lists(st.tuples(PRICES, st.integers(0, 3)), max_size=6, unique_by=la
 
 
 def snapshot(seq: int, bids: Levels, asks: Levels) -> BookSnapshot:
+    """A whole book."""
     return BookSnapshot(seq=seq, timestamp="T", channel="book.SPX", epoch="e", bids=bids, asks=asks)
 
 
 def update(seq: int, bids: Levels, asks: Levels, prev_seq: int | None = None) -> BookUpdate:
+    """Levels that changed."""
     return BookUpdate(
         seq=seq,
         timestamp="T",

@@ -6,8 +6,8 @@ from exchange.client import NotFound, OutcomeUnknown, RateLimited, Rejected, Ser
 from tests.unit.client.fake_exchange import (
     ANSWER_LOST,
     LOST_ON_THE_WAY,
-    Fault,
     FakeExchange,
+    Fault,
     fake_client,
 )
 
