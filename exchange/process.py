@@ -7,10 +7,13 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final
+
+import anyio.to_thread
 
 READY: Final = re.compile(r"exchange ready on (http://\S+)")
 STOP_TIMEOUT_S: Final = 20.0
@@ -21,7 +24,10 @@ class ServerDidNotStart(Exception):
 
 
 class ServerProcess:
-    """``exchange serve`` on loopback and a free port; a context manager that stops it with SIGTERM."""
+    """``exchange serve`` on loopback and a free port; a context manager that stops it with SIGTERM.
+
+    With ``own_group`` a Ctrl-C in the terminal reaches only the parent, which stops the child when it wants.
+    """
 
     def __init__(
         self,
@@ -33,6 +39,7 @@ class ServerProcess:
         log: Path | None = None,
         prefix: Sequence[str] = (),
         module: str = "exchange",
+        own_group: bool = False,
     ) -> None:
         self.data_dir = data_dir
         self._command = [
@@ -42,23 +49,39 @@ class ServerProcess:
         ]
         self._environment = {**os.environ, **(environment or {})}
         self._log = log or data_dir.with_name(data_dir.name + ".log")
+        self._group = 0 if own_group else None
         self._process: subprocess.Popen[str] | None = None
         self.ready_line = ""
         self.url = ""
 
     def start(self) -> ServerProcess:
         """Returns when the server is ready; raises ServerDidNotStart."""
+        self.spawn()
+        self.wait_ready()
+        return self
+
+    def spawn(self) -> None:
+        """Start the child, without waiting for it."""
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, stdout=subprocess.PIPE, stderr=log, text=True, env=self._environment
+                self._command,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=self._environment,
+                process_group=self._group,
             )
+
+    def wait_ready(self) -> None:
+        """Until the ready line; raises ServerDidNotStart."""
+        assert self._process is not None
         assert self._process.stdout is not None
         for line in self._process.stdout:
             found = READY.match(line)
             if found:
                 self.ready_line, self.url = line.strip(), found[1]
-                return self
+                return
         self.wait()
         said = self._log.read_text(errors="replace")[-4_000:]
         raise ServerDidNotStart(f"exit code {self._process.returncode}: {said}")
@@ -68,6 +91,11 @@ class ServerProcess:
         """Of the child."""
         assert self._process is not None
         return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs, and before it was started."""
+        return None if self._process is None else self._process.poll()
 
     @property
     def admin_key(self) -> str:
@@ -106,6 +134,10 @@ class ServerProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Stop it if it runs, by force if it does not want to."""
         if self._process is not None and self._process.poll() is None:
             try:
                 self.stop()
@@ -117,3 +149,18 @@ class ServerProcess:
     def _signal(self, number: int) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(number)
+
+
+@asynccontextmanager
+async def running(server: ServerProcess) -> AsyncIterator[ServerProcess]:
+    """``server`` started and in the end stopped, without holding up the loop; raises ServerDidNotStart.
+
+    May be cancelled at any time: no child is left behind.
+    """
+    try:
+        server.spawn()
+        await anyio.to_thread.run_sync(server.wait_ready, abandon_on_cancel=True)
+        yield server
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(server.end)

@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,11 @@ EXIT_CLEAN: Final = 0
 EXIT_FAILED: Final = 1
 GC_THRESHOLDS: Final = (50_000, 20, 50)
 """Messages live for a millisecond and hold no cycles: the default of 700 collects far too often."""
+
+SWITCH_INTERVAL_S: Final = 1e-4
+"""A loop that never idles must give the journal's writer its turn: at the default of 5 ms a commit can take
+seconds (docs/decisions/0010-journal-files.md).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +112,7 @@ async def _serve(config: Config, acts: Acts, ready: Callable[[Ready], None], pro
         void = (acts.void, acts.reason) if acts.void is not None else None
         recovered = await exchange.start(void=void, progress=progress)
         listener = _listener(config, exchange, sock, clock)
-        _tune_collector()
+        _tune_interpreter()
         await _run(exchange, listener, stopping, lambda: ready(_ready(config, listener, recovered, exchange)))
     finally:
         sock.close()
@@ -184,7 +190,8 @@ def _ready(config: Config, listener: Listener, recovered: Recovered, exchange: E
     )
 
 
-def _tune_collector() -> None:
+def _tune_interpreter() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -37,17 +38,37 @@ _GIVEN_TWICE: Final = Refusal(Category.INVALID, Code.INVALID_REQUEST, "The API k
 
 
 class SocketOutlet:
-    """The hub's way out of one socket."""
+    """The hub's way out of one socket.
 
-    __slots__ = ("_channel", "_send", "buffered_bytes", "buffered_messages", "close", "write")
+    Counts messages by where they end in all that was written: the channel's own count goes back to none only
+    when the kernel has taken everything, which under a steady flow may never be.
+    """
+
+    __slots__ = ("_channel", "_ends", "_send", "_write", "_written", "buffered_bytes", "close")
 
     def __init__(self, channel: FrameChannel, send: Send) -> None:
         self._channel = channel
         self._send = send
-        self.write = channel.write
+        self._write = channel.write
+        self._written = 0
+        self._ends: deque[int] = deque()
         self.buffered_bytes = channel.buffered_bytes
-        self.buffered_messages = channel.buffered_messages
         self.close = channel.close
+
+    def write(self, frame: bytes) -> bool:
+        """Hand in one frame; False when the socket is not open any more."""
+        if not self._write(frame):
+            return False
+        self._written += len(frame)
+        self._ends.append(self._written)
+        return True
+
+    def buffered_messages(self) -> int:
+        """Messages of which the kernel has not taken the last byte."""
+        ends, taken = self._ends, self._written - self.buffered_bytes()
+        while ends and ends[0] <= taken:
+            ends.popleft()
+        return len(ends)
 
     async def drained(self) -> None:
         """Until little of what was written is left here, or the socket is not open any more."""

@@ -104,8 +104,8 @@ MAX_UNFLUSHED_FRAMES: Final = 128
 
 # --- the journal ------------------------------------------------------------------------------------
 JOURNAL_BATCH_BYTES: Final = 8_388_608
-"""Payload of one batch, a hundred times what STAGE_BATCH commands take; a larger one is a programming error and
-``append`` raises."""
+"""Payload of one batch, a hundred times what STAGE_BATCH commands take; ``append`` raises for a larger one, a
+programming error."""
 JOURNAL_CHECKPOINT_PAGES: Final = 256
 """Pages of 4 KiB the write-ahead log gathers before they are moved into the database, after the commit was
 acknowledged. So the log stays at about 1 MiB, and the next commit may wait about 1 ms."""
@@ -163,4 +163,9 @@ MAX_RECORDED_MESSAGES: Final = 1_000_000
 MAX_FLOW_CLIENTS: Final = 64
 """Clients that play one flow; more is a wrong command line."""
 FLOW_WAIT_S: Final = 10.0
-"""Seconds an answer's executions may take to reach every client; then the flow has failed, naming what is missing."""
+"""Seconds an answer's executions may take to reach every client; then the flow has failed, and says what is
+missing."""
+
+# --- the demonstration --------------------------------------------------------------------------------
+DEMO_LATENCIES: Final = 10_000
+"""Latencies that the percentiles of the live line are taken from; the oldest goes first."""

@@ -48,7 +48,7 @@ class Bot:
         self.client = client
         self.phase: Phase | None = None
         self.is_connected = True
-        self._stopping = False
+        self.is_stopping = False
         self._events: EventStream | None = None
         self._told: dict[str, int] = {}
         self._handlers: dict[type, Callable[[Any], Awaitable[None]]] = {
@@ -141,7 +141,7 @@ class Bot:
 
     def stop(self) -> None:
         """Let :meth:`run` return after the handler under way."""
-        self._stopping = True
+        self.is_stopping = True
         if self._events is not None:
             self._events.end()
 
@@ -160,7 +160,7 @@ class Bot:
     async def _handle_events(self, events: EventStream) -> None:
         loop = asyncio.get_running_loop()
         due = None if self.timer_s is None else loop.time() + self.timer_s
-        while not self._stopping:
+        while not self.is_stopping:
             left_s = None if due is None else due - loop.time()
             if left_s is not None and left_s <= 0:
                 due = loop.time() + (self.timer_s or 0)

@@ -58,8 +58,8 @@ class PacedBot(Bot):
 
     @property
     def may_trade(self) -> bool:
-        """Whether the market takes orders and the bot hears what becomes of them."""
-        return self.is_connected and self.phase is Phase.CONTINUOUS
+        """Whether the market takes orders, the bot hears what becomes of them and is not about to end."""
+        return self.is_connected and not self.is_stopping and self.phase is Phase.CONTINUOUS
 
     def room(self, instrument_id: str, side: Side) -> int:
         """Lots that may still be sent on ``side``: open orders count towards ``max_position``, and what would

@@ -168,7 +168,9 @@ def leaves_unknown(error: ExchangeError) -> bool:
 def settles(error: ExchangeError) -> bool:
     """Whether this answer to a resend shows that the exchange does not know the order.
 
-    Resends are recognised before any rule is checked, so a refusal by a rule means "never seen". Who may
-    not ask, or may not ask now, has learnt nothing.
+    Resends are recognised before any rule is checked, so a refusal by a rule means "never seen". Who was
+    turned away before that has learnt nothing.
     """
-    return isinstance(error, Rejected) and error.status in (400, 404, 409)
+    if error.code == Code.TOO_MANY_IN_FLIGHT:
+        return False
+    return error.status in (400, 404, 409, 429) or error.code == Code.TEAM_DISABLED

@@ -118,6 +118,11 @@ class Queries:
         )
         return page
 
+    async def rules(self) -> data.GameRulesView:
+        """Roles with their fees and constraints, price bands; the same for the whole game."""
+        rules: data.GameRulesView = await self._caller.safely(calls.read("/game/rules", data.GameRulesView))
+        return rules
+
     async def status(self) -> data.GameStatus:
         """The game as a whole."""
         status: data.GameStatus = await self._caller.safely(calls.read("/game/status", data.GameStatus))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -19,6 +19,8 @@ from exchange.client import (
 from exchange.client.streams import EventListener
 from exchange.flow.errors import FlowFailed
 from exchange.model.types import Liquidity
+
+OrderEvent: TypeAlias = NewOrderAck | ExecutionReport | OrderAmended | OrderCancelled
 
 
 class Expected(msgspec.Struct, frozen=True):
@@ -124,7 +126,8 @@ class Arrivals:
         for what, came, due in counts:
             if came != due:
                 return f"{came} {what} came about order {expected.name}, {due} were due"
-        for event in (*self.acks, *self.fills, *self.amends, *self.cancels):
+        events: list[OrderEvent] = [*self.acks, *self.fills, *self.amends, *self.cancels]
+        for event in events:
             if event.client_order_id != expected.name:
                 return f"{event} came, but the message was about order {expected.name}"
         return None

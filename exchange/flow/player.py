@@ -37,7 +37,10 @@ _EXPECTED_REASONS: Final = frozenset(
 
 
 class Player:
-    """An order belongs to one of ``clients``, all private streams of which are open; ``wait_s`` per message."""
+    """Each order belongs to one of ``clients``, whose private streams are open.
+
+    Everything about a message must arrive within ``wait_s`` of its answer.
+    """
 
     def __init__(self, clients: Sequence[ExchangeClient], instrument: InstrumentView, wait_s: float) -> None:
         self.reports = ReportStream()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from enum import Enum
+from enum import StrEnum
 from typing import Final
 
 import anyio
@@ -15,7 +15,6 @@ from exchange.base.bounds import FLOW_WAIT_S
 from exchange.base.entropy import Entropy, SystemEntropy
 from exchange.client import (
     ExchangeClient,
-    ExchangeError,
     HttpTransport,
     Rejected,
     Retries,
@@ -34,7 +33,7 @@ CLOSE_TIMEOUT_S: Final = 5.0
 ATTEMPTS: Final = 3
 
 
-class OrderEntry(str, Enum):
+class OrderEntry(StrEnum):
     """How orders go in; events come over each client's WebSocket in any case."""
 
     HTTP = "http"
@@ -81,8 +80,8 @@ async def play_flow(
 ) -> Outcome:
     """Play ``recording`` on the exchange at ``url``; ``progress`` is told how many messages are done.
 
-    Raises Unreproducible before the first message where the exchange's rules do not allow it, or when an answer
-    shows it; FlowFailed and ExchangeError when something went wrong.
+    Raises Unreproducible before the first message where the exchange's rules do not allow it, or when an
+    answer shows it; FlowFailed and ExchangeError when something went wrong.
     """
     terms = await read_terms(url, settings.instrument_id, settings.role)
     broken = broken_rules(terms, recording)
@@ -96,9 +95,7 @@ async def play_flow(
             await player.play(message)
             if done % PROGRESS_EVERY == 0:
                 progress(done)
-        return Outcome(
-            reports=player.reports, messages=len(recording.messages), seconds=now_s() - started_s
-        )
+        return Outcome(reports=player.reports, messages=len(recording.messages), seconds=now_s() - started_s)
 
 
 @asynccontextmanager

@@ -1,24 +1,21 @@
-"""What an exchange says about itself beforehand, and which of its rules would change the reports of a flow."""
+"""What an exchange says about itself beforehand, and which of its rules would change a flow's reports."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from exchange.client import HttpTransport, Phase, Retries
-from exchange.client.calls import book, read
 from exchange.client.caller import Caller
+from exchange.client.calls import book, read
 from exchange.flow.errors import Unreproducible
 from exchange.flow.recording import TICK_SIZE, Recording
 from exchange.model.presets import FLOW_INSTRUMENT
 from exchange.model.types import OrderType, SelfTradePrevention
 from exchange.wire import data
-
-_HARMLESS: Final = frozenset(("trading_window",))
-"""Judged by the phase, which is looked at anyway."""
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,31 +90,14 @@ def _bands(instrument: data.InstrumentView, recording: Recording) -> Iterator[st
 
 
 def _is_harmless(constraint: data.ConstraintView, terms: Terms, recording: Recording) -> bool:
-    if constraint.type in _HARMLESS or not _concerns(constraint.parameters, terms.instrument):
-        return True
     parameters = constraint.parameters
-    match constraint.type:
-        case "position_limit":
-            return bool(parameters["max_position"] >= recording.total_quantity)
-        case "portfolio_limit":
-            return bool(parameters["max_total_position"] >= recording.total_quantity)
-        case "order_size":
-            smallest, largest = recording.quantity_range
-            return bool(parameters["min_size"] <= smallest and largest <= parameters["max_size"])
-        case "order_rate":
-            return bool(parameters["max_orders_per_second"] >= len(recording.messages))
-        case "order_type_allowed":
-            return OrderType.LIMIT.value in parameters["allowed_types"]
-        case "instrument_allowed":
-            return terms.instrument.instrument_id in parameters["allowed_instruments"]
-        case "price_range":
-            low, high = (ticks * TICK_SIZE for ticks in recording.price_range)
-            return bool(parameters["min_price"] <= low and high <= parameters["max_price"])
-        case _:
-            return False
+    if not _concerns(parameters, terms.instrument):
+        return True
+    judge = _JUDGES.get(constraint.type)
+    return judge is not None and judge(parameters, terms.instrument.instrument_id, recording)
 
 
-def _concerns(parameters: dict[str, Any], instrument: data.InstrumentView) -> bool:
+def _concerns(parameters: Parameters, instrument: data.InstrumentView) -> bool:
     kinds, instruments = parameters.get("kinds"), parameters.get("instruments")
     if kinds is not None and instrument.kind.value not in kinds:
         return False
@@ -143,3 +123,28 @@ def _role(found: list[data.RoleView], wanted: str | None) -> data.RoleView:
     if not candidates:
         raise Unreproducible(["roles: none is open, teams cannot be registered"])
     return min(candidates, key=lambda role: len(role.constraints))
+
+
+def _allows_prices(parameters: Parameters, instrument_id: str, recording: Recording) -> bool:
+    low, high = (ticks * TICK_SIZE for ticks in recording.price_range)
+    return bool(parameters["min_price"] <= low and high <= parameters["max_price"])
+
+
+def _allows_sizes(parameters: Parameters, instrument_id: str, recording: Recording) -> bool:
+    smallest, largest = recording.quantity_range
+    return bool(parameters["min_size"] <= smallest and largest <= parameters["max_size"])
+
+
+Parameters: TypeAlias = dict[str, Any]
+
+_JUDGES: Final[dict[str, Callable[[Parameters, str, Recording], bool]]] = {
+    "position_limit": lambda given, _, recording: given["max_position"] >= recording.total_quantity,
+    "portfolio_limit": lambda given, _, recording: given["max_total_position"] >= recording.total_quantity,
+    "order_size": _allows_sizes,
+    "order_rate": lambda given, _, recording: given["max_orders_per_second"] >= len(recording.messages),
+    "order_type_allowed": lambda given, _, __: OrderType.LIMIT.value in given["allowed_types"],
+    "instrument_allowed": lambda given, instrument_id, _: instrument_id in given["allowed_instruments"],
+    "price_range": _allows_prices,
+    "trading_window": lambda given, _, __: Phase.CONTINUOUS.value in given["allowed_phases"],
+}
+"""Whether a constraint with these parameters can refuse nothing of a recording; one not listed can."""

@@ -1,7 +1,7 @@
 """Turns for the writer thread when a busy event loop leaves it none.
 
 The loop gives up the interpreter lock for a moment after each callback and takes it back before a waiting
-thread has woken. With a full loop one commit was seen to take seconds; see docs/decisions on the journal.
+thread has woken. On a full loop one commit took seconds: docs/decisions/0010-journal-files.md.
 """
 
 from __future__ import annotations

@@ -331,15 +331,14 @@ async def test_request_under_way_does_not_name_its_order_before_it_is_durable(ex
     key = await exchange.team()
     body = {"instrument_id": "SPX", "side": "buy", "quantity": 1, "price": 4400.0}
     path, named = "/exchange/requests/my-1", {"X-Request-ID": "my-1"}
-    with exchange.journal.held():
+    with exchange.journal.held() as reached:
         order = asyncio.create_task(
             exchange.send("POST", "/exchange/orders", key=key, json=body, headers=named)
         )
-        while (found := await exchange.send("GET", path, key=key)).status_code == 404 or (
-            found.json()["data"]["status"] != "validating"
-        ):
-            await asyncio.sleep(0)
-        assert found.json()["data"].keys() == {"request_id", "status", "registered_at"}
+        await reached.wait()
+        found = (await exchange.send("GET", path, key=key)).json()["data"]
+        assert found.keys() == {"request_id", "status", "registered_at"}
+        assert found["status"] == "validating"
     order_id = (await order).json()["order_id"]
     assert (await exchange.send("GET", path, key=key)).json()["data"]["order_id"] == order_id
 

@@ -547,6 +547,20 @@ async def test_protocol_pings_and_closes_who_does_not_answer() -> None:
 
 
 @on_uvloop
+async def test_protocol_lets_a_socket_outlive_the_deadlines_of_its_handshake() -> None:
+    """Deadlines of HTTP end with the upgrade."""
+    config = {"ws_ping_interval": 0.05, "ws_ping_timeout": 5}
+    async with serving(direct, None, config, head_timeout_s=0.1, body_timeout_s=0.1) as server:
+        peer = await _open(server)
+        for _ in range(5):
+            first, payload = await peer.frame()
+            assert first == PING
+            await peer.send(client_frame(payload, PONG))
+        await peer.send(client_frame(b"alive"))
+        assert await peer.frame() == (TEXT, b"alive")
+
+
+@on_uvloop
 async def test_protocol_does_not_blame_a_paused_client_for_its_pongs() -> None:
     """A pong the server does not read is not missing."""
     resumed = asyncio.Event()
@@ -612,16 +626,19 @@ def test_protocol_says_1012_when_the_server_stops(app: Asgi) -> None:
         serve = asyncio.ensure_future(server._serve())
         await until(lambda: server.started)
         running = Running(server.servers[0].sockets[0].getsockname()[1], settings, server.server_state)
-        peer, idle, refused = await _open(running), await running.open(), await running.open()
+        peer, left = await _open(running), await _open(running)
+        idle, refused = await running.open(), await running.open()
+        await left.send(client_frame(b"\x0f\xa1bye", CLOSE))
+        assert await left.close_code() == 4001
         await refused.send(b"\0")
         assert (await refused.answer()).status == 400
-        await running.until_open(3)
+        await running.until_open(4)
         server.should_exit = True
         assert await peer.close_code() == 1012
         assert await idle.to_end() == b""
         await serve
         assert settings.counter.statistics().connections_open == 0
-        for each in (peer, idle, refused):
+        for each in (peer, left, idle, refused):
             each.sock.close()
 
     scenario()

@@ -205,6 +205,7 @@ async def test_market_can_be_looked_at(kind: str) -> None:
         assert limits.role == "market_maker"
         assert {"order_rate", "order_size", "portfolio_limit"} <= {each.type for each in limits.limits}
         assert (await maker.status()).teams == 2
+        assert "market_maker" in {role.role for role in (await maker.rules()).roles}
 
 
 @pytest.mark.parametrize("kind", TRANSPORTS)

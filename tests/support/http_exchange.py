@@ -21,26 +21,37 @@ ADMIN_KEY = "itg_admin_key_of_the_tests"
 BASE_URL = "http://exchange.test"
 
 
+class _Hold:
+    """``reached`` is set when something waits for the disk, ``released`` when it moves again."""
+
+    def __init__(self) -> None:
+        self.reached = asyncio.Event()
+        self.released = asyncio.Event()
+
+
 class HoldableJournal(MemoryJournal):
     """A journal whose disk a test can stop."""
 
-    _gate: asyncio.Event | None = None
+    _hold: _Hold | None = None
 
     def append(self, batch: Batch) -> asyncio.Future[None]:
-        if self._gate is None:
+        if self._hold is None:
             return super().append(batch)
-        return asyncio.ensure_future(self._append_later(batch, self._gate))
+        return asyncio.ensure_future(self._append_later(batch, self._hold))
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Within, nothing becomes durable; on leaving everything does."""
-        self._gate = asyncio.Event()
-        yield
-        self._gate.set()
-        self._gate = None
+    def held(self) -> Iterator[asyncio.Event]:
+        """Within, nothing becomes durable; the event says that something would. Then everything does."""
+        hold = self._hold = _Hold()
+        try:
+            yield hold.reached
+        finally:
+            self._hold = None
+            hold.released.set()
 
-    async def _append_later(self, batch: Batch, gate: asyncio.Event) -> None:
-        await gate.wait()
+    async def _append_later(self, batch: Batch, hold: _Hold) -> None:
+        hold.reached.set()
+        await hold.released.wait()
         await super().append(batch)
 
 

@@ -2,18 +2,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, cast
 
 import pytest
+from starlette.types import Send
 from structlog.testing import capture_logs
 
 from exchange.api.auth import Gate
-from exchange.api.frame_channel import CloseHandler, MessageHandler
+from exchange.api.frame_channel import CloseHandler, FrameChannel, MessageHandler
 from exchange.api.position_snapshots import PositionSnapshots
 from exchange.api.socket_methods import METHODS
 from exchange.api.socket_session import SocketSession, Streams
-from exchange.api.stream import IDLE, StreamEndpoint
+from exchange.api.stream import IDLE, SocketOutlet, StreamEndpoint
 from exchange.base.bounds import CONNECTION_BUFFER_MESSAGES, MAX_IN_FLIGHT_PER_CONNECTION, MAX_SUBSCRIPTIONS
 from exchange.log import get_logger
 from exchange.model.reasons import Refusal
@@ -320,7 +321,7 @@ class FakeChannel:
     def __init__(self) -> None:
         self.outlet = FakeOutlet()
         self.write = self.outlet.write
-        self.buffered_bytes = self.outlet.buffered_bytes
+        self.buffered_bytes: Callable[[], int] = self.outlet.buffered_bytes
         self.buffered_messages = self.outlet.buffered_messages
         self.opened = asyncio.Event()
         self.ended = asyncio.Event()
@@ -395,3 +396,20 @@ async def test_stream_lost_client_is_forgotten_and_counted(talk: Talk) -> None:
         await asyncio.wait_for(life, 5)
         assert talk.hub.statistics().client_gone == gone
     assert talk.hub.statistics().connections == 1
+
+
+def test_stream_outlet_counts_what_is_unsent() -> None:
+    """A message counts until its last byte is taken, also while the buffer never runs empty."""
+    channel = FakeChannel()
+    unsent = 0
+    channel.buffered_bytes = lambda: unsent
+    outlet = SocketOutlet(cast(FrameChannel, channel), cast(Send, None))
+    for _ in range(5):
+        outlet.write(b"12345678")
+    unsent = 17
+    assert outlet.buffered_messages() == 3
+    outlet.write(b"12345678")
+    unsent = 8
+    assert outlet.buffered_messages() == 1
+    unsent = 0
+    assert outlet.buffered_messages() == 0

@@ -33,7 +33,7 @@ from exchange.wire.envelope import ApiError
         (408, Rejected, False, False),
         (409, Rejected, False, True),
         (413, Rejected, False, False),
-        (429, RateLimited, False, False),
+        (429, RateLimited, False, True),
         (500, ServerFailed, True, False),
         (502, ServerFailed, True, False),
         (503, Unavailable, True, False),
@@ -48,6 +48,15 @@ def test_status_decides_kind_and_meaning(
     assert type(error) is kind
     assert leaves_unknown(error) is is_open
     assert settles(error) is is_settled
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "is_settled"),
+    [(403, "TEAM_DISABLED", True), (403, "FORBIDDEN", False), (429, "TOO_MANY_IN_FLIGHT", False)],
+)
+def test_rules_settle_what_the_door_does_not(status: int, code: str, is_settled: bool) -> None:
+    """A rule is asked after the exchange has looked for the order, the door before."""
+    assert settles(error_of(status, ApiError(code, "text"))) is is_settled
 
 
 @pytest.mark.parametrize(

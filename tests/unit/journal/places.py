@@ -109,6 +109,7 @@ class SqlitePlace:
             if observe_commit is not None:
                 observe_commit(seconds)
 
+        self._disk.mends()
         journal = SqliteJournal.open(self.directory, SystemClock(), observe_commit=observe)
         if fail_at == 1:
             self._disk.breaks("write", "-wal")
@@ -119,7 +120,6 @@ class SqlitePlace:
         survivor = self.directory.with_name(f"data-{self._crashes}")
         copy_running(self.directory, survivor)
         await journal.close()
-        self._disk.mends()
         self.directory = survivor
 
 

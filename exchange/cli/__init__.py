@@ -1,0 +1,26 @@
+"""The command ``exchange``."""
+
+from __future__ import annotations
+
+import typer
+
+from exchange.cli import demo, flow, journal, serve, settings, team
+
+app = typer.Typer(
+    name="exchange",
+    help="Run an exchange that bots trade on over HTTP and WebSocket.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(serve.serve)
+app.command()(demo.demo)
+app.command()(flow.flow)
+app.add_typer(team.app, name="team")
+app.command("check-journal")(journal.check_journal)
+app.add_typer(settings.app, name="config")
+
+
+def main() -> None:
+    """Entry point of the command."""
+    app()

@@ -1,0 +1,44 @@
+"""``exchange serve``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from exchange.cli.console import ConfigOption, DataOption, PresetOption, count_records, fail, say
+from exchange.cli.settings import load
+from exchange.journal.protocol import JournalError
+from exchange.log import configure_logging
+from exchange.pipeline.recovery import StartError
+from exchange.serve import Acts, run_server
+
+
+def serve(
+    config: ConfigOption = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on [default: 127.0.0.1].")] = None,
+    port: Annotated[int | None, typer.Option(help="Port, 0 for a free one [default: 8000].")] = None,
+    data: DataOption = None,
+    preset: PresetOption = None,
+    void: Annotated[
+        int | None, typer.Option(help="Skip this sequence for ever: for a command that makes replay fail.")
+    ] = None,
+    accept_loss_after: Annotated[
+        int | None, typer.Option(help="Give up everything after this sequence of a damaged journal.")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why; kept in the journal. Needed with the two above.")] = "",
+) -> None:
+    """Start the exchange. One line says when it is ready; Ctrl-C drains and stops it."""
+    given = {"server.host": host, "server.port": port, "game.preset": preset}
+    settings = load(config, {**given, "server.data": data and str(data)})
+    if (void is not None or accept_loss_after is not None) and not reason:
+        fail("--void and --accept-loss-after need --reason TEXT: it goes into the journal", 2)
+    configure_logging(settings.server.log_level, json=settings.server.log_format == "json")
+    try:
+        acts = Acts(void, accept_loss_after, reason)
+        code = run_server(settings, acts, lambda ready: say(ready.line()), count_records)
+    except (JournalError, StartError) as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"cannot listen on {settings.server.host}:{settings.server.port}: {error.strerror or error}")
+    raise typer.Exit(code)
