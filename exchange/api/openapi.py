@@ -14,10 +14,18 @@ from exchange.api.context import API_VERSION
 from exchange.api.errors import CATALOGUE
 from exchange.api.examples import ANSWERS, PATH_PARAMETERS, TIMESTAMP
 from exchange.api.operation import Operation, Topic
+from exchange.api.schemas import (
+    HEADERS,
+    REF_TEMPLATE,
+    REQUEST_ID_PARAMETER,
+    REQUEST_ID_REFERENCE,
+    SECURITY_SCHEMES,
+    cleaned,
+    header_references,
+    reference,
+    schemas,
+)
 from exchange.model.reasons import Code
-from exchange.wire.envelope import ApiError
-
-REF_TEMPLATE: Final = "#/components/schemas/{name}"
 
 _EVERY: Final = (Code.INVALID_REQUEST, Code.INTERNAL_ERROR)
 _KEYED: Final = (Code.UNAUTHENTICATED, Code.FORBIDDEN)
@@ -25,8 +33,6 @@ _BODIED: Final = (Code.BAD_JSON, Code.BODY_TOO_DEEP, Code.BODY_TOO_LARGE, Code.U
 _RETRIED: Final = (429, 503)
 
 _PATH_PARAMETER: Final = re.compile(r"\{(\w+)\}")
-_RST_LITERAL: Final = re.compile(r"``(.+?)``")
-_RST_ROLE: Final = re.compile(r":\w+:`~?([\w.]+)`")
 
 _INTRODUCTION: Final = """\
 Every answer is one envelope, whatever its status: `success`, `request_id`, `timestamp`, and then `data`,
@@ -55,10 +61,10 @@ def openapi_document(operations: Sequence[Operation]) -> dict[str, Any]:
         "x-error-codes": {code: entry._asdict() for code, entry in CATALOGUE.items()},
         "paths": _paths(operations),
         "components": {
-            "schemas": _schemas(operations),
-            "headers": _HEADERS,
-            "parameters": {"XRequestId": _REQUEST_ID_PARAMETER},
-            "securitySchemes": _SECURITY_SCHEMES,
+            "schemas": schemas(operations),
+            "headers": HEADERS,
+            "parameters": {"XRequestId": REQUEST_ID_PARAMETER},
+            "securitySchemes": SECURITY_SCHEMES,
         },
     }
 
@@ -106,7 +112,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "operationId": operation.operation_id,
         "tags": [operation.topic.value],
         "summary": operation.summary,
-        "parameters": [*_path_parameters(operation), *_query_parameters(operation), _REQUEST_ID_REFERENCE],
+        "parameters": [*_path_parameters(operation), *_query_parameters(operation), REQUEST_ID_REFERENCE],
         "responses": _responses(operation),
     }
     if operation.description:
@@ -114,7 +120,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
     if operation.body is not None:
         described["requestBody"] = _request_body(operation)
     scope = operation.access.scope
-    described["security"] = [] if scope is None else [{name: [scope.value]} for name in _SECURITY_SCHEMES]
+    described["security"] = [] if scope is None else [{name: [scope.value]} for name in SECURITY_SCHEMES]
     return described
 
 
@@ -129,15 +135,15 @@ def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
     if operation.query is None:
         return []
     _, components = msgspec.json.schema_components((operation.query,), ref_template=REF_TEMPLATE)
-    schemas = _cleaned(components)
-    properties = schemas[operation.query.__name__].get("properties", {})
+    found = cleaned(components)
+    properties = found[operation.query.__name__].get("properties", {})
     return [
-        {"name": name, "in": "query", "required": False, **_parameter_schema(schema, schemas)}
+        {"name": name, "in": "query", "required": False, **_parameter_schema(schema, found)}
         for name, schema in properties.items()
     ]
 
 
-def _parameter_schema(schema: dict[str, Any], schemas: Mapping[str, Any]) -> dict[str, Any]:
+def _parameter_schema(schema: dict[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
     """A parameter is absent or there, never null; what it refers to stands in its place."""
     default = schema.get("default")
     options = [each for each in schema.get("anyOf", [schema]) if each.get("type") != "null"]
@@ -147,7 +153,7 @@ def _parameter_schema(schema: dict[str, Any], schemas: Mapping[str, Any]) -> dic
     if "$ref" in shown:
         shown = {
             key: value
-            for key, value in schemas[shown["$ref"].rsplit("/", 1)[1]].items()
+            for key, value in found[shown["$ref"].rsplit("/", 1)[1]].items()
             if key not in ("title", "description")
         }
     if default is not None:
@@ -160,7 +166,7 @@ def _parameter_schema(schema: dict[str, Any], schemas: Mapping[str, Any]) -> dic
 
 def _request_body(operation: Operation) -> dict[str, Any]:
     assert operation.body is not None
-    media: dict[str, Any] = {"schema": _reference(operation.body.__name__)}
+    media: dict[str, Any] = {"schema": reference(operation.body.__name__)}
     if operation.example is not None:
         media["example"] = operation.example
     return {"required": not operation.body_optional, "content": {"application/json": media}}
@@ -172,7 +178,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
         retried = ("Retry-After",) if status in _RETRIED else ()
         responses[str(status)] = {
             "description": f"{HTTPStatus(status).phrase}: " + ", ".join(f"`{code}`" for code in codes),
-            "headers": _header_references("X-Request-ID", "Server-Timing", *retried),
+            "headers": header_references("X-Request-ID", "Server-Timing", *retried),
             "content": {"application/json": {"schema": _error_schema(operation, codes)}},
         }
     return responses
@@ -189,7 +195,7 @@ def _success(operation: Operation) -> dict[str, Any]:
         content = {"application/json": media}
     return {
         "description": operation.summary,
-        "headers": _header_references("X-Request-ID", "Server-Timing"),
+        "headers": header_references("X-Request-ID", "Server-Timing"),
         "content": content,
     }
 
@@ -201,109 +207,15 @@ def _success_schema(operation: Operation) -> dict[str, Any]:
         properties["order_id"] = {"type": "string"}
         required.append("order_id")
     if operation.data is not None:
-        properties["data"] = _reference(operation.data.__name__)
+        properties["data"] = reference(operation.data.__name__)
         if not operation.data_optional:
             required.append("data")
-    return {"allOf": [_reference("Answer"), {"properties": properties, "required": required}]}
+    return {"allOf": [reference("Answer"), {"properties": properties, "required": required}]}
 
 
 def _error_schema(operation: Operation, codes: Sequence[Code]) -> dict[str, Any]:
     if Code.POSITION_LIMIT_EXCEEDED in operation.codes:
         # A constraint may be configured to answer with a code of the organiser's own.
-        return _reference("ErrorAnswer")
+        return reference("ErrorAnswer")
     code = {"properties": {"code": {"enum": [str(code) for code in codes]}}}
-    return {"allOf": [_reference("ErrorAnswer"), {"properties": {"error": code}}]}
-
-
-# --- components -------------------------------------------------------------------------------------------
-
-
-def _schemas(operations: Iterable[Operation]) -> dict[str, Any]:
-    types = dict.fromkeys(each for row in operations for each in (row.body, row.data) if each is not None)
-    _, components = msgspec.json.schema_components((*types, ApiError), ref_template=REF_TEMPLATE)
-    schemas: dict[str, Any] = _cleaned(components)
-    schemas["Answer"] = _ANSWER
-    schemas["ErrorAnswer"] = _ERROR_ANSWER
-    return dict(sorted(schemas.items()))
-
-
-def _cleaned(schema: Any) -> Any:
-    """Docstrings become Markdown, and Python's end of text that of ECMA 262."""
-    if isinstance(schema, dict):
-        return {key: _cleaned_value(key, value) for key, value in schema.items()}
-    if isinstance(schema, list | tuple):
-        return [_cleaned(each) for each in schema]
-    return schema
-
-
-def _cleaned_value(key: str, value: Any) -> Any:
-    if key == "pattern" and isinstance(value, str):
-        return value.removesuffix(r"\Z") + "$" if value.endswith(r"\Z") else value
-    if key == "description" and isinstance(value, str):
-        return _RST_ROLE.sub(r"`\1`", _RST_LITERAL.sub(r"`\1`", " ".join(value.split())))
-    return _cleaned(value)
-
-
-def _reference(name: str) -> dict[str, Any]:
-    return {"$ref": REF_TEMPLATE.format(name=name)}
-
-
-def _header_references(*names: str) -> dict[str, Any]:
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
-
-
-_TIMESTAMP_SCHEMA: Final = {"type": "string", "format": "date-time", "description": "UTC, microseconds."}
-
-_ANSWER: Final = {
-    "title": "Answer",
-    "description": "The envelope of every answer.",
-    "type": "object",
-    "properties": {
-        "success": {"type": "boolean"},
-        "request_id": {"type": "string", "description": "Echo of `X-Request-ID`, or the server's own."},
-        "timestamp": _TIMESTAMP_SCHEMA,
-    },
-    "required": ["success", "request_id", "timestamp"],
-}
-
-_ERROR_ANSWER: Final = {
-    "title": "ErrorAnswer",
-    "description": "The envelope of a refusal. `order_id` names an order that was accepted all the same.",
-    "allOf": [
-        _reference("Answer"),
-        {
-            "properties": {
-                "success": {"const": False},
-                "order_id": {"type": "string"},
-                "error": _reference("ApiError"),
-            },
-            "required": ["success", "error"],
-        },
-    ],
-}
-
-_HEADERS: Final = {
-    "X-Request-ID": {"description": "Same as `request_id`.", "schema": {"type": "string"}},
-    "Server-Timing": {
-        "description": "Milliseconds in `validation`, `journal`, `matching`, `settlement` and `total`.",
-        "schema": {"type": "string"},
-    },
-    "Retry-After": {
-        "description": "Seconds to wait, where waiting helps.",
-        "schema": {"type": "integer", "minimum": 1},
-    },
-}
-
-_REQUEST_ID_PARAMETER: Final = {
-    "name": "X-Request-ID",
-    "in": "header",
-    "required": False,
-    "description": "A name for the request; it comes back in `request_id`.",
-    "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
-}
-_REQUEST_ID_REFERENCE: Final = {"$ref": "#/components/parameters/XRequestId"}
-
-_SECURITY_SCHEMES: Final = {
-    "ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-    "Bearer": {"type": "http", "scheme": "bearer", "description": "The same key."},
-}
+    return {"allOf": [reference("ErrorAnswer"), {"properties": {"error": code}}]}

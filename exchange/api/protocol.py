@@ -81,8 +81,6 @@ class HttpProtocol(RequestReader):
                 self.transport.abort()
             return
         self.take(data)
-        if self.owed == UPGRADED:
-            self.handle_websocket_upgrade()
 
     def eof_received(self) -> bool | None:  # type: ignore[override]  # uvicorn narrows asyncio's type to None
         # A client that has said all it will still gets its answers.
@@ -148,7 +146,7 @@ class HttpProtocol(RequestReader):
     def _wait_for_request(self) -> None:
         if self.held:
             self.take_held()
-        if self.held or self.refusal is not None:
+        if self.held or self.refusal is not None or self.owed == UPGRADED:
             return
         self.flow.resume_reading()
         if self.owed == NOTHING and self.active is None:

@@ -115,10 +115,14 @@ class RequestReader(HttpToolsProtocol):
             self._take_pieces(self.held + data)
         elif (taken := self._parse(data)) < len(data):
             self._take_pieces(data[taken:])
+        if self.owed == UPGRADED:
+            self.handle_websocket_upgrade()
 
     def take_held(self) -> None:
         """Go on with what had been held, now that a request has been answered."""
         self._take_pieces(self.held)
+        if self.owed == UPGRADED:
+            self.handle_websocket_upgrade()
 
     def _take_pieces(self, data: bytes) -> None:
         position = 0

@@ -5,7 +5,9 @@ from __future__ import annotations
 from asyncio import AbstractEventLoop, BaseTransport, Transport
 from typing import Any, ClassVar, cast
 
+from uvicorn._types import ASGISendEvent
 from uvicorn.config import Config
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 from websockets.frames import CloseCode, Frame
@@ -207,6 +209,13 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             extensions[EXTENSION] = FrameChannel(self, self._writer)
         else:
             self._counter.refused(refusals.BAD_HTTP_REQUEST.code)
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """ASGI ``send``; raises ClientDisconnected, an OSError, once the connection is ending."""
+        if self._writer.closing:
+            # uvicorn takes a connection it failed itself for one the application closed, and blames that.
+            raise ClientDisconnected
+        await super().send(message)
 
     def start_keepalive(self) -> None:
         """Called once the handshake has been answered."""

@@ -11,6 +11,7 @@ app = typer.Typer(
     help="Run an exchange that bots trade on over HTTP and WebSocket.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
 app.command()(serve.serve)

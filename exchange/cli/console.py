@@ -10,15 +10,22 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from exchange.config import Config
+from exchange.model.presets import PRESETS
+
 _WIDTH_OF_A_PIPE: Final = 200
 """Columns for a reader that is no terminal: rows of a table stay whole."""
 
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings, a TOML file.")]
-DataOption = Annotated[
-    Path | None, typer.Option("--data", help="Folder of the game: journal and admin key. Made when absent.")
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="Settings, a TOML file.", show_default=False)
 ]
 PresetOption = Annotated[
-    str | None, typer.Option(help="Rules to start a new game with: always_open, small or flow.")
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help=f"Rules to start a new game with: {', '.join(PRESETS)}.",
+        show_default=Config().game.preset,
+    ),
 ]
 
 

@@ -14,13 +14,15 @@ def demo(
     seconds: Annotated[
         float | None,
         typer.Option(
-            min=0.1, envvar="DEMO_SECONDS", show_default=False, help="Stop after this long [default: never]."
+            min=0.1, envvar="DEMO_SECONDS", metavar="S", show_default="never", help="Stop after this long."
         ),
     ] = None,
     keep: Annotated[
         bool, typer.Option("--keep", envvar="DEMO_KEEP", help="Keep journal and logs in ./data.")
     ] = False,
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="A free one is taken when it is busy.")] = 8000,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, metavar="PORT", help="A free one is taken when it is busy.")
+    ] = 8000,
 ) -> None:
     """Show a live market: a server and nine bots in three roles that trade on it over HTTP and WebSocket.
 

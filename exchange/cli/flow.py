@@ -34,19 +34,27 @@ def flow(
     file: Annotated[
         Path,
         typer.Argument(
-            exists=True, dir_okay=False, show_default=False, help="Recorded order flow, csv or csv.gz."
+            exists=True,
+            dir_okay=False,
+            metavar="FILE",
+            show_default=False,
+            help="Recorded order flow, csv or csv.gz.",
         ),
     ],
     *,
     url: Annotated[
         str | None,
         typer.Option(
-            help="Play on this exchange instead of one started for the purpose.", show_default=False
+            metavar="URL",
+            help="Play on this exchange instead of one started for the purpose.",
+            show_default=False,
         ),
     ] = None,
-    transport: Annotated[OrderEntry, typer.Option(help="How orders go in.")] = OrderEntry.WS,
+    transport: Annotated[
+        OrderEntry, typer.Option(help="How orders go in; events always come over WebSocket.")
+    ] = OrderEntry.WS,
     clients: Annotated[
-        int, typer.Option(min=1, max=MAX_FLOW_CLIENTS, help="Teams that share the orders.")
+        int, typer.Option(min=1, max=MAX_FLOW_CLIENTS, metavar="N", help="Teams that share the orders.")
     ] = 4,
     expect: Annotated[
         str | None,
@@ -55,19 +63,22 @@ def flow(
         ),
     ] = None,
     invite_code: Annotated[
-        str | None, typer.Option(show_default=False, help="Invite code of the exchange, where it has one.")
+        str | None,
+        typer.Option(metavar="CODE", show_default=False, help="Invite code of the exchange, if it has one."),
     ] = None,
     instrument: Annotated[
         str | None,
-        typer.Option(show_default=False, help="Instrument to play in [default: FLOW, else the first]."),
+        typer.Option(metavar="ID", show_default="FLOW, else the first", help="Instrument to play in."),
     ] = None,
     role: Annotated[
         str | None,
-        typer.Option(show_default=False, help="Role of the teams [default: the open one that may do most]."),
+        typer.Option(metavar="ROLE", show_default="open, fewest constraints", help="Role of the teams."),
     ] = None,
     reports: Annotated[
         Path | None,
-        typer.Option(dir_okay=False, show_default=False, help="Write the reports to this file."),
+        typer.Option(
+            dir_okay=False, metavar="FILE", show_default=False, help="Write the reports to this file."
+        ),
     ] = None,
 ) -> None:
     """Play a recorded order flow and hash what the clients were told about it.
@@ -76,8 +87,8 @@ def flow(
     reached every client. What the private streams tell becomes a stream of reports: the same flow gives the
     same SHA-256 on every correct exchange.
 
-    Exit code 0: played, and as expected. 1: other reports than expected, or something went wrong. 2: the flow
-    cannot be reproduced on this exchange, because of the rule that is named, or the command line is wrong.
+    Exit code 0: played, and as expected. 1: other reports than expected, or something went wrong. 2: the
+    exchange has a rule, which is named, under which the flow gives other reports; or a wrong command line.
     """
     settings = Settings(
         order_entry=transport,

@@ -40,7 +40,7 @@ KeyOption = Annotated[
 TeamArgument = Annotated[
     str, typer.Argument(metavar="TEAM", help="Id of the team, e.g. TEAM_1.", show_default=False)
 ]
-ReasonOption = Annotated[str, typer.Option(help="Why; kept in the journal.")]
+ReasonOption = Annotated[str, typer.Option(metavar="TEXT", help="Why; kept in the journal.")]
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 DEFAULT_KEY = Path("data/exchange/admin.key")
@@ -50,11 +50,15 @@ T = TypeVar("T")
 
 @app.command()
 def add(
-    name: Annotated[str, typer.Argument(help="Name of the team, unique in the game.", show_default=False)],
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="Name of the team, unique in the game.", show_default=False),
+    ],
     role: Annotated[
         str,
         typer.Argument(
-            help="Role of the game, e.g. market_maker, hedge_fund, arbitrage; also one that is not open.",
+            metavar="ROLE",
+            help="Role of the game, such as market_maker or hedge_fund, open or not.",
             show_default=False,
         ),
     ],

@@ -23,6 +23,7 @@ from tests.integration.protocol_harness import (
     Peer,
     Running,
     client_frame,
+    echo,
     handshake,
     make_settings,
     on_uvloop,
@@ -662,3 +663,46 @@ async def test_protocol_serves_http_beside_sockets() -> None:
         assert (await peer.upgrade()).status == 101
         await peer.send(client_frame(b"x"))
         assert await peer.frame() == (TEXT, b"x")
+
+
+@pytest.mark.parametrize("max_in_flight", [1, 2, 64])
+def test_protocol_upgrades_after_pipelined_requests(max_in_flight: int) -> None:
+    """A handshake behind other requests waits its turn, and so does its refusal when frames came with it."""
+
+    @on_uvloop
+    async def scenario() -> None:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await (direct if scope["type"] == "websocket" else echo)(scope, receive, send)
+
+        async with serving(app, max_in_flight=max_in_flight) as server:
+            peer = await server.open()
+            await peer.send(request() * 3)
+            for _ in range(3):
+                assert (await peer.answer()).status == 200
+            assert (await peer.upgrade()).status == 101
+            await peer.send(client_frame(b"x"))
+            assert await peer.frame() == (TEXT, b"x")
+            hasty = await server.open()
+            await hasty.send(request() * 3 + handshake() + client_frame(b"too early"))
+            assert [(await hasty.answer()).status for _ in range(4)] == [200, 200, 200, 400]
+
+    scenario()
+
+
+@both_ways
+def test_protocol_ends_a_failed_socket_quietly_for_the_application(
+    app: Asgi, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What the application sends after the client broke the rules is the client's loss, not its error."""
+
+    @on_uvloop
+    async def scenario() -> None:
+        async with serving(app) as server:
+            peer = await _open(server)
+            await peer.send(client_frame(b"fine") + b"\x81\x05wrong")
+            assert await peer.to_end()
+            peer.sock.close()
+            await until(lambda: not server.state.tasks)
+
+    scenario()
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []

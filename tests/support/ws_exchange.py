@@ -127,8 +127,12 @@ class WsExchange:
         self.port = port
         self.counter = counter
         self._http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}")
+        self._connections: list[ClientConnection] = []
 
     async def close(self) -> None:
+        """End every client that is left: a test that failed leaves them open."""
+        for connection in self._connections:
+            connection.transport.abort()
         await self._http.aclose()
 
     def metric(self, name: str) -> float:
@@ -159,7 +163,7 @@ class WsExchange:
         **options: Any,
     ) -> ClientConnection:
         """A raw WebSocket. Unless told otherwise it never stops reading, whatever the test takes of it."""
-        return await connect(
+        connection = await connect(
             f"ws://127.0.0.1:{self.port}{path}",
             additional_headers=[*headers, *([] if key is None else [("X-API-Key", key)])],
             subprotocols=None if subprotocol is None else [Subprotocol(subprotocol)],
@@ -167,6 +171,8 @@ class WsExchange:
             proxy=None,
             **({"max_queue": None} | options),
         )
+        self._connections.append(connection)
+        return connection
 
     async def socket(self, key: str | None = None, **options: Any) -> tuple[Socket, dict[str, Any]]:
         """A client and its hello."""
@@ -192,19 +198,19 @@ async def ws_exchange(
     if send_buffer is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
     listener = _listener(exchange, sock, clock, counter)
-    async with asyncio.TaskGroup() as tasks:
-        path = tasks.create_task(exchange.run())
-        tasks.create_task(listener.run_until_closed())
-        await listener.wait_listening()
-        running = WsExchange(exchange, listener.port, counter)
-        try:
-            yield running
-        finally:
-            await running.close()
-            exchange.stop()
-            await path
-            listener.close()
-    await journal.close()
+    path = asyncio.create_task(exchange.run())
+    serving = asyncio.create_task(listener.run_until_closed())
+    await listener.wait_listening()
+    running = WsExchange(exchange, listener.port, counter)
+    try:
+        yield running
+    finally:
+        await running.close()
+        exchange.stop()
+        await path
+        listener.close()
+        await serving
+        await journal.close()
 
 
 def _listener(

@@ -14,10 +14,9 @@ from exchange.services.game.keys import KEY_HASH_BYTES
 
 
 class Team(msgspec.Struct, frozen=True):
-    """A registered team. ``account`` is its number everywhere inside, ``team_id`` what clients see."""
+    """A registered team. ``account`` is its number; what clients call it is made on the wire."""
 
     account: int
-    team_id: str
     name: str
     role: Role
     key_hash: bytes
@@ -37,7 +36,6 @@ class TeamRegistry:
         self._teams: dict[int, Team] = {}
         self._accounts_by_key: dict[bytes, int] = {}
         self._accounts_by_name: dict[str, int] = {}
-        self._accounts_by_id: dict[str, int] = {}
         self._last_account = HOUSE_ACCOUNT
 
     # --- what admission does --------------------------------------------------------------------
@@ -70,7 +68,6 @@ class TeamRegistry:
         assert account > self._last_account, "accounts are given in order"
         team = Team(
             account=account,
-            team_id=team_id_of(account),
             name=command.name,
             role=self._roles[command.role],
             key_hash=command.key_hash,
@@ -80,7 +77,6 @@ class TeamRegistry:
         self._teams[account] = team
         self._accounts_by_key[team.key_hash] = account
         self._accounts_by_name[team.name.casefold()] = account
-        self._accounts_by_id[team.team_id] = account
         self._last_account = account
 
     def rotate(self, record: Record) -> None:
@@ -113,9 +109,6 @@ class TeamRegistry:
         """Whatever its case and spacing."""
         return self._teams.get(self._accounts_by_name.get(tidy(name).casefold(), HOUSE_ACCOUNT))
 
-    def by_team_id(self, team_id: str) -> Team | None:
-        return self._teams.get(self._accounts_by_id.get(team_id, HOUSE_ACCOUNT))
-
     def all(self) -> list[Team]:
         """In the order of registration."""
         return list(self._teams.values())
@@ -137,11 +130,6 @@ class TeamRegistry:
 def tidy(name: str) -> str:
     """A name with its white space folded, as it is kept."""
     return " ".join(name.split())
-
-
-def team_id_of(account: int) -> str:
-    """What clients call an account."""
-    return f"TEAM_{account:04d}"
 
 
 def _roles_by_name(roles: tuple[Role, ...]) -> dict[str, Role]:

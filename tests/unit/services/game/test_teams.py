@@ -5,7 +5,7 @@ from exchange.model.commands import DisableTeam, Record, RegisterTeam, RotateKey
 from exchange.model.reasons import Category, Code, Refusal
 from exchange.model.roles import Role
 from exchange.model.rules import GameRules
-from exchange.services.game.teams import Team, TeamRegistry, team_id_of
+from exchange.services.game.teams import Team, TeamRegistry
 
 MAKER = Role(name="market_maker")
 ARBITRAGE = Role(name="arbitrage", aliases=("arbitrage_desk",))
@@ -45,13 +45,12 @@ def refused(teams: TeamRegistry, command: RegisterTeam) -> Refusal:
 
 
 def test_register_gives_the_next_account_and_everything_finds_it() -> None:
-    """A team is known by account, team id, name and key."""
+    """A team is known by account, name and key."""
     teams = TeamRegistry(rules())
     alpha, beta = register(teams, asked("Alpha")), register(teams, asked("Beta"), NOW_US + 1)
-    assert alpha == Team(1, "TEAM_0001", "Alpha", MAKER, asked("Alpha").key_hash, False, NOW_US)
-    assert (beta.account, beta.team_id, beta.registered_at_us) == (2, "TEAM_0002", NOW_US + 1)
+    assert alpha == Team(1, "Alpha", MAKER, asked("Alpha").key_hash, False, NOW_US)
+    assert (beta.account, beta.registered_at_us) == (2, NOW_US + 1)
     assert teams.by_account(2) == beta
-    assert teams.by_team_id("TEAM_0002") == beta
     assert teams.by_name("  bETA ") == beta
     assert teams.by_key_hash(asked("Beta").key_hash) == beta
     assert teams.all() == [alpha, beta]
@@ -63,18 +62,8 @@ def test_lookups_of_nobody_find_nobody() -> None:
     register(teams, asked("Alpha"))
     assert teams.by_account(0) is None
     assert teams.by_account(2) is None
-    assert teams.by_team_id("TEAM_0000") is None
-    assert teams.by_team_id("team_0001") is None
     assert teams.by_name("Beta") is None
     assert teams.by_key_hash(b"?" * 32) is None
-
-
-@pytest.mark.parametrize(
-    ("account", "team_id"), [(1, "TEAM_0001"), (999, "TEAM_0999"), (9999, "TEAM_9999"), (12345, "TEAM_12345")]
-)
-def test_team_id_of_account(account: int, team_id: str) -> None:
-    """At least four digits."""
-    assert team_id_of(account) == team_id
 
 
 @pytest.mark.parametrize("name", ["Alpha Team", "ALPHA team", " alpha   TEAM\t", "Alpha\u00a0Team"])
