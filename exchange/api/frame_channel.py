@@ -63,11 +63,13 @@ class FrameChannel:
 
     def pause(self) -> None:
         """No further message until :meth:`resume`; the client is slowed down by TCP."""
-        self._source.hold_messages()
+        if self._writer.open:
+            self._source.hold_messages()
 
     def resume(self) -> None:
         """Undo :meth:`pause`; never calls the handler itself."""
-        self._source.release_messages()
+        if self._writer.open:
+            self._source.release_messages()
 
     def close(self, code: int, reason: str = "") -> None:
         """Send what was written, then the close frame; nothing when not open. Reason: at most 123 bytes."""

@@ -13,7 +13,8 @@ from uvicorn.server import ServerState
 from exchange.api import refusals
 from exchange.api.deadline import Deadline
 from exchange.api.refusals import ProtocolRefusal
-from exchange.api.request_reader import BODY, NOTHING, UPGRADED, ProtocolSettings, RequestReader
+from exchange.api.request_parts import RequestParts
+from exchange.api.request_reader import BODY, NOTHING, UPGRADED, ProtocolSettings
 
 
 def make_http_protocol(given: ProtocolSettings) -> type[HttpProtocol]:
@@ -25,7 +26,7 @@ def make_http_protocol(given: ProtocolSettings) -> type[HttpProtocol]:
     return BoundHttpProtocol
 
 
-class HttpProtocol(RequestReader):
+class HttpProtocol(RequestParts):
     """Adds to uvicorn's protocol places per address, deadlines, and refusals in the envelope.
 
     A refusal is answered in its turn, after the requests before it. The connection then stops sending and
@@ -36,7 +37,6 @@ class HttpProtocol(RequestReader):
         "_admitted",
         "_admitted_as_refused",
         "_counter",
-        "_deadline",
         "_discarded_bytes",
         "_lingering",
         "_write_deadline",
@@ -51,8 +51,6 @@ class HttpProtocol(RequestReader):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._counter = self.settings.counter
-        # One timer for the part that is owed, the idle time and the close; a second for unread answers.
-        self._deadline = Deadline(self.loop, self._deadline_passed)
         self._write_deadline = Deadline(self.loop, self._reset)
         self._admitted = False
         self._admitted_as_refused = False
@@ -65,7 +63,7 @@ class HttpProtocol(RequestReader):
         super().connection_made(transport)
         self._admitted = self._counter.admit(self._address())
         if self._admitted:
-            self._deadline.set(self.limits.head_timeout_s)
+            self.deadline.set(self.limits.head_timeout_s)
         elif self._counter.admit_refused():
             self._admitted_as_refused = True
             self.refuse(refusals.TOO_MANY_CONNECTIONS)
@@ -73,14 +71,6 @@ class HttpProtocol(RequestReader):
             self._counter.refused(refusals.TOO_MANY_CONNECTIONS.code)
             self.refusal = refusals.TOO_MANY_CONNECTIONS
             transport.abort()
-
-    def data_received(self, data: bytes) -> None:
-        if self.refusal is not None:
-            self._discarded_bytes += len(data)
-            if self._discarded_bytes > self.limits.max_discarded_bytes:
-                self.transport.abort()
-            return
-        self.take(data)
 
     def eof_received(self) -> bool | None:  # type: ignore[override]  # uvicorn narrows asyncio's type to None
         # A client that has said all it will still gets its answers.
@@ -91,16 +81,16 @@ class HttpProtocol(RequestReader):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._deadline.cancel()
+        self.deadline.cancel()
         self._write_deadline.cancel()
-        self.pipeline.clear()
         if self._admitted:
             self._counter.release(self._address())
         if self._admitted_as_refused:
             self._counter.release_refused()
-        if self.active is not None:
-            self._withdraw_active()
+        if self.active is not None or self.pipeline or self.held:
             self._counter.client_gone()
+        self._withdraw_active()
+        self.pipeline.clear()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -115,14 +105,14 @@ class HttpProtocol(RequestReader):
     def shutdown(self) -> None:
         super().shutdown()
         if self.transport.is_closing():
-            self._deadline.set(self.limits.close_timeout_s)
+            self.deadline.set(self.limits.close_timeout_s)
 
     def handle_websocket_upgrade(self) -> None:
         if self.active is not None or self.held:
             self.refuse(refusals.BAD_HTTP_REQUEST)
             return
         # The WebSocket protocol takes over transport and place at the counter, and gives both back.
-        self._deadline.cancel()
+        self.deadline.cancel()
         super().handle_websocket_upgrade()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
@@ -133,7 +123,7 @@ class HttpProtocol(RequestReader):
         self.server_state.total_requests += 1
         self.active = None
         if self.transport.is_closing():
-            self._deadline.set(self.limits.close_timeout_s)
+            self.deadline.set(self.limits.close_timeout_s)
         elif self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
             if self.held:
@@ -150,22 +140,21 @@ class HttpProtocol(RequestReader):
             return
         self.flow.resume_reading()
         if self.owed == NOTHING and self.active is None:
-            self._deadline.set(self.timeout_keep_alive)
+            self.deadline.set(self.timeout_keep_alive)
 
     # --- for the reader --------------------------------------------------------------------------------
 
     def part_begun(self) -> None:
         if self.owed == BODY:
-            self._deadline.set(self.limits.body_timeout_s)
+            self.deadline.set(self.limits.body_timeout_s)
         elif self.cycle is not None:
             # The first head is due from the opening of the connection.
-            self._deadline.set(self.limits.head_timeout_s)
+            self.deadline.set(self.limits.head_timeout_s)
 
-    def request_arrived(self) -> None:
-        if self.cycle.response_complete:
-            self._deadline.set(self.timeout_keep_alive)
-        else:
-            self._deadline.clear()
+    def discard(self, size: int) -> None:
+        self._discarded_bytes += size
+        if self._discarded_bytes > self.limits.max_discarded_bytes:
+            self.transport.abort()
 
     def refuse(self, refusal: ProtocolRefusal) -> None:
         self._counter.refused(refusal.code)
@@ -173,7 +162,7 @@ class HttpProtocol(RequestReader):
         in_body = self.owed == BODY
         self.owed = NOTHING
         self.held = b""
-        self._deadline.clear()
+        self.deadline.clear()
         if in_body and not self._take_back():
             self._linger()
         elif self.active is not None:
@@ -205,14 +194,14 @@ class HttpProtocol(RequestReader):
 
     def _linger(self) -> None:
         self._lingering = True
-        self._deadline.set(self.limits.close_timeout_s)
+        self.deadline.set(self.limits.close_timeout_s)
         if self.transport.can_write_eof():
             self.transport.write_eof()
             self.flow.resume_reading()
         else:
             self.transport.close()
 
-    def _deadline_passed(self) -> None:
+    def deadline_passed(self) -> None:
         if self._lingering or self.transport.is_closing():
             self.transport.abort()
         elif self.flow.read_paused:
@@ -222,7 +211,7 @@ class HttpProtocol(RequestReader):
             self.refuse(refusals.REQUEST_TIMEOUT)
         else:
             self.transport.close()
-            self._deadline.set(self.limits.close_timeout_s)
+            self.deadline.set(self.limits.close_timeout_s)
 
     def _reset(self) -> None:
         self.transport.abort()

@@ -1,25 +1,20 @@
-"""Reading HTTP/1.1 requests within bounds: uvicorn's parser callbacks, rewritten where they had none."""
+"""Feeding the HTTP/1.1 parser within bounds: how much at a time, how much in all, and what it refuses."""
 
 from __future__ import annotations
 
-import asyncio
-import re
-import urllib.parse
 from asyncio import AbstractEventLoop
 from typing import Any, ClassVar, Final
 
 import httptools
 import msgspec
-from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from exchange.api import refusals
 from exchange.api.connections import ConnectionCounter, ProtocolLimits
+from exchange.api.deadline import Deadline
 from exchange.api.refusals import Envelopes, ProtocolRefusal
-from exchange.api.response_cycle import ResponseCycle
 
 # What the client still owes of a request that has begun.
 NOTHING: Final = 0
@@ -42,9 +37,6 @@ class ProtocolSettings(msgspec.Struct, frozen=True):
     envelopes: Envelopes
 
 
-_ABSOLUTE: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
-
-
 class Refused(Exception):
     """Raised inside a parser callback; the parser stops and names it as the cause."""
 
@@ -53,7 +45,7 @@ class Refused(Exception):
 
 
 class RequestReader(HttpToolsProtocol):
-    """Bytes in, request cycles out. At most ``max_in_flight`` requests are parsed and unanswered.
+    """Bytes in, parser callbacks out. At most ``max_in_flight`` requests are parsed and unanswered.
 
     One read can hold thousands of pipelined requests, and the parser cannot be stopped between two of them.
     It is therefore fed pieces too short to complete more requests than there are places; the rest is held.
@@ -69,6 +61,7 @@ class RequestReader(HttpToolsProtocol):
         "_part_bytes",
         "_upgrading",
         "active",
+        "deadline",
         "held",
         "limits",
         "owed",
@@ -85,6 +78,8 @@ class RequestReader(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.limits: ProtocolLimits = self.settings.limits
+        # One timer for the part that is owed, for the time between requests and for the close.
+        self.deadline = Deadline(self.loop, self.deadline_passed)
         self.refusal: ProtocolRefusal | None = None
         self.active: RequestResponseCycle | None = None
         self.owed = NOTHING
@@ -103,15 +98,25 @@ class RequestReader(HttpToolsProtocol):
         """Read no further request, answer ``refusal`` after those already read, and close."""
         raise NotImplementedError
 
+    def discard(self, size: int) -> None:
+        """So many bytes came after a refusal."""
+        raise NotImplementedError
+
     def part_begun(self) -> None:
         """A head or a body has begun and did not end with the same read."""
         raise NotImplementedError
 
+    def deadline_passed(self) -> None:
+        """What is owed did not come in time."""
+        raise NotImplementedError
+
     # --- feeding the parser --------------------------------------------------------------------------
 
-    def take(self, data: bytes) -> None:
+    def data_received(self, data: bytes) -> None:
         """Parse ``data`` as far as there are places, and hold the rest."""
-        if self.held or self.pipeline or len(data) > self._one_go:
+        if self.refusal is not None:
+            self.discard(len(data))
+        elif self.held or self.pipeline or len(data) > self._one_go:
             self._take_pieces(self.held + data)
         elif (taken := self._parse(data)) < len(data):
             self._take_pieces(data[taken:])
@@ -186,147 +191,3 @@ class RequestReader(HttpToolsProtocol):
             self.refuse(refusals.HEADERS_TOO_LARGE)
         elif self._part_bytes > most:
             self.refuse(refusals.BODY_TOO_LARGE if self.owed == BODY else refusals.HEADERS_TOO_LARGE)
-
-    # --- parser callbacks ------------------------------------------------------------------------------
-
-    def on_message_begin(self) -> None:
-        self.url = b""
-        self.headers = []
-        self.expect_100_continue = False
-        self.owed = HEAD
-        self._part_bytes = -1
-        self._content_length = 0
-
-    def on_url(self, url: bytes) -> None:
-        self.url += url
-        if len(self.url) > self.limits.max_target_bytes:
-            raise Refused(refusals.URI_TOO_LONG)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
-        if name == b"content-length" and self.owed == HEAD:
-            self._content_length = int(value)
-        elif name == b"expect" and value.lower() == b"100-continue":
-            self.expect_100_continue = True
-        self.headers.append((name, value))
-
-    def on_headers_complete(self) -> None:
-        if self._part_bytes >= 0:
-            self._check_head_size()
-        if len(self.headers) > self.limits.max_headers:
-            raise Refused(refusals.HEADERS_TOO_LARGE)
-        if self._content_length > self.limits.max_body_bytes:
-            raise Refused(refusals.BODY_TOO_LARGE)
-        parser = self.parser
-        version = parser.get_http_version()
-        scope = self._make_scope(version)
-        self.owed = BODY
-        self._part_bytes = -1
-        self._body_bytes = 0
-        if parser.should_upgrade() and self._should_upgrade():
-            self._upgrading = True
-            return
-        # Trailers go elsewhere: among the headers they could pass for what the head did not say.
-        self.headers = []
-        cycle = self.cycle = ResponseCycle(
-            scope,
-            self.transport,
-            self.flow,
-            self.logger,
-            self.access_logger,
-            False,
-            self.server_state.default_headers,
-            asyncio.Event(),
-            self.expect_100_continue,
-            version != "1.0" and parser.should_keep_alive(),
-            self.on_response_complete,
-        )
-        cycle.envelopes = self.settings.envelopes
-        limit = self.limit_concurrency
-        app = self.app if limit is None else self._app_within_concurrency(limit)
-        if self.active is not None:
-            self.flow.pause_reading()
-            self.pipeline.appendleft((cycle, app))
-        else:
-            self._start_asgi_task(cycle, app)
-
-    def on_body(self, body: bytes) -> None:
-        self._body_bytes += len(body)
-        if self._body_bytes > self.limits.max_body_bytes:
-            raise Refused(refusals.BODY_TOO_LARGE)
-        cycle = self.cycle
-        if self._upgrading or cycle.response_complete:
-            return
-        cycle.body += body
-        if len(cycle.body) > HIGH_WATER_LIMIT:
-            self.flow.pause_reading()
-        cycle.message_event.set()
-
-    def on_message_complete(self) -> None:
-        self.owed = NOTHING
-        if self._upgrading:
-            return
-        self.request_arrived()
-        cycle = self.cycle
-        if not cycle.response_complete:
-            cycle.more_body = False
-            cycle.message_event.set()
-
-    def request_arrived(self) -> None:
-        """The client owes nothing more of the request."""
-        raise NotImplementedError
-
-    def _make_scope(self, version: str) -> Any:
-        raw_path, query = _path_and_query(self.url)
-        path = raw_path.decode("ascii")
-        if "%" in path:
-            path = urllib.parse.unquote(path)
-        scope: Any = {
-            "type": "http",
-            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
-            "http_version": version,
-            "server": self.server,
-            "client": self.client,
-            "scheme": self.scheme,
-            "root_path": self.root_path,
-            "headers": self.headers,
-            "state": self.app_state.copy(),
-            "method": self.parser.get_method().decode("ascii"),
-            "path": self.root_path + path,
-            "raw_path": self.root_path.encode("ascii") + raw_path,
-            "query_string": query,
-        }
-        self.scope = scope
-        return scope
-
-    def _check_head_size(self) -> None:
-        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-        if size > self.limits.max_header_bytes:
-            raise Refused(refusals.HEADERS_TOO_LARGE)
-
-    def _app_within_concurrency(self, limit: int) -> ASGI3Application:
-        if len(self.connections) >= limit or len(self.tasks) >= limit:
-            return self._overloaded
-        app: ASGI3Application = self.app
-        return app
-
-    async def _overloaded(self, scope: Any, receive: Any, send: Any) -> None:
-        body = self.settings.envelopes.body(refusals.OVERLOADED)
-        headers = self.settings.envelopes.headers(refusals.OVERLOADED, len(body))
-        await send({"type": "http.response.start", "status": refusals.OVERLOADED.status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-
-
-def _path_and_query(target: bytes) -> tuple[bytes, bytes]:
-    """Of any request target of RFC 9112 section 3.2; raises Refused for what is none."""
-    if not target.startswith(b"/") and target != b"*":
-        origin = _ABSOLUTE.match(target)
-        if origin is None:
-            raise Refused(refusals.BAD_HTTP_REQUEST)
-        target = target[origin.end() :]
-        if not target.startswith(b"/"):
-            target = b"/" + target
-    if b"#" in target:
-        target = target[: target.index(b"#")]
-    path, _, query = target.partition(b"?")
-    return path, query

@@ -13,12 +13,23 @@ from exchange.api.operation import Handler
 from exchange.model.reasons import Category, Code, Refusal
 from exchange.wire import socket
 from exchange.wire.ids import CLIENT_PREFIX
-from exchange.wire.queries import CancelAllQuery, NoQuery, OrderbookQuery, OrdersQuery, Query, SubmitQuery
-from exchange.wire.requests import AmendRequest, OrderRequest, Request
+from exchange.wire.queries import (
+    CancelAllQuery,
+    NoQuery,
+    OrderbookQuery,
+    OrdersQuery,
+    Query,
+    SubmitQuery,
+    WaitFor,
+)
+from exchange.wire.requests import Request
 
 _NAMED_ONCE: Final = Refusal(
     Category.INVALID, Code.INVALID_REQUEST, "An order is named by order_id or by client_order_id, one of them"
 )
+
+
+_NO_WAIT: Final = SubmitQuery()
 
 
 class Inputs(NamedTuple):
@@ -41,16 +52,8 @@ class SocketMethod(msgspec.Struct, frozen=True):
 
 
 def _new_order(params: socket.NewOrderParams) -> Inputs:
-    body = OrderRequest(
-        instrument_id=params.instrument_id,
-        side=params.side,
-        quantity=params.quantity,
-        price=params.price,
-        order_type=params.order_type,
-        time_in_force=params.time_in_force,
-        client_order_id=params.client_order_id,
-    )
-    return Inputs(SubmitQuery(wait=params.wait), body)
+    wait = params.wait
+    return Inputs(_NO_WAIT if wait is WaitFor.VALIDATION else SubmitQuery(wait=wait), params)
 
 
 def _named_order(params: socket.OrderNameParams | socket.AmendParams) -> Inputs | Refusal:
@@ -66,7 +69,7 @@ def _amend(params: socket.AmendParams) -> Inputs | Refusal:
     named = _named_order(params)
     if isinstance(named, Refusal):
         return named
-    return named._replace(body=AmendRequest(quantity=params.quantity, price=params.price))
+    return named._replace(body=params)
 
 
 def _cancel_all(params: socket.CancelAllParams) -> Inputs:

@@ -1,4 +1,4 @@
-"""One WebSocket: uvicorn's sans-I/O protocol with bounds, and a direct way in and out for frames."""
+"""One WebSocket: how it is opened, what it may cost, how it ends."""
 
 from __future__ import annotations
 
@@ -8,22 +8,16 @@ from typing import Any, ClassVar, cast
 from uvicorn._types import ASGISendEvent
 from uvicorn.config import Config
 from uvicorn.protocols.utils import ClientDisconnected
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
-from websockets.frames import CloseCode, Frame
+from websockets.frames import CloseCode
 from websockets.http11 import Request
 
 from exchange.api import refusals
-from exchange.api.frame_channel import EXTENSION, CloseHandler, FrameChannel, MessageHandler
+from exchange.api.frame_channel import EXTENSION, CloseHandler, FrameChannel
 from exchange.api.frame_writer import FrameWriter, TurnFlusher
-from exchange.api.frames import BINARY, TEXT, frame_span
 from exchange.api.request_reader import ProtocolSettings
 from exchange.api.ws_connection import Inbox, WsConnection
-
-try:
-    from websockets.speedups import apply_mask
-except ImportError:  # built without its C extension
-    from websockets.utils import apply_mask
+from exchange.api.ws_intake import WsIntake
 
 
 def make_ws_protocol(given: ProtocolSettings) -> type[WebSocketProtocol]:
@@ -36,28 +30,14 @@ def make_ws_protocol(given: ProtocolSettings) -> type[WebSocketProtocol]:
     return BoundWebSocketProtocol
 
 
-class WebSocketProtocol(WebSocketsSansIOProtocol):
+class WebSocketProtocol(WsIntake):
     """One connection, from the upgrade of an HTTP connection on, whose place at the counter it gives back.
 
-    Whole messages in one frame are taken from what arrives directly; fragments, control frames and whatever
-    breaks the rules go, frame by frame, through ``websockets``. That library therefore always stands between
-    two frames, and the two ways can alternate. Compression is off whatever the configuration says.
+    Compression is off whatever the configuration says.
     """
 
-    __slots__ = (
-        "_counter",
-        "_discarded_bytes",
-        "_end",
-        "_holding",
-        "_incoming",
-        "_limits",
-        "_needed",
-        "_on_close",
-        "_on_message",
-        "_writer",
-    )
+    __slots__ = ("_counter", "_discarded_bytes", "_end", "_on_close")
 
-    settings: ClassVar[ProtocolSettings]
     flusher: ClassVar[TurnFlusher]
 
     def __init__(
@@ -68,18 +48,11 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         _loop: AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._limits = self.settings.limits
         self._counter = self.settings.counter
         self.close_timeout = self._limits.close_timeout_s
         self.queue = Inbox(self._ended)
         self.conn = WsConnection(self.settings.envelopes, self._limits.max_message_bytes, self._closing_begun)
-        self._writer: FrameWriter
-        self._incoming = bytearray()
-        self._needed = 0
         self._discarded_bytes = 0
-        # Until it is accepted a client has nothing to say.
-        self._holding = True
-        self._on_message: MessageHandler | None = None
         self._on_close: CloseHandler | None = None
         self._end: tuple[int, str] | None = None
 
@@ -99,21 +72,16 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
                 self._writer.abort()
         elif not self.handshake_initiated:
             self._shake_hands(data)
-        elif self._incoming or self._holding:
-            self._gather(data)
         else:
-            self._take(data)
+            self.take(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._writer.lost()
-        self._on_message = None
+        self._counter.release(None if self.client is None else self.client[0])
         if self._end is None:
             self._counter.client_gone()
             self.queue.put_nowait({"type": "websocket.disconnect", "code": CloseCode.ABNORMAL_CLOSURE})
         super().connection_lost(exc)
-        self._counter.release(None if self.client is None else self.client[0])
-
-    # --- what arrives ----------------------------------------------------------------------------------
 
     def _shake_hands(self, data: bytes) -> None:
         super().data_received(data)
@@ -125,80 +93,6 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.close_sent = self.handshake_complete = True
         self.transport.write(self.settings.envelopes.response(refusals.BAD_HTTP_REQUEST))
         self.transport.close()
-
-    def _gather(self, data: bytes) -> None:
-        self._incoming += data
-        if self._holding:
-            self.transport.pause_reading()
-        elif len(self._incoming) >= self._needed:
-            self._take_gathered()
-
-    def _take_gathered(self) -> None:
-        data = bytes(self._incoming)
-        self._incoming.clear()
-        self._take(data)
-
-    def _take(self, data: bytes) -> None:
-        """Every whole frame of ``data``; the rest waits in ``_incoming``, for more or to be released."""
-        position = self._needed = 0
-        end = len(data)
-        writer = self._writer
-        most = self._limits.max_message_bytes
-        while position < end and not self._holding:
-            payload, stop = frame_span(data, position)
-            size = stop - payload
-            if (not stop or stop > end) and size <= most:
-                self._needed = stop - position if stop else 0
-                break
-            first = data[position]
-            direct = first in (TEXT, BINARY) and size <= most and payload - position > 2
-            if direct and writer.open and self.conn.current_size is None:
-                content = apply_mask(data[payload:stop], data[payload - 4 : payload])
-                self._deliver(content, first == TEXT)
-            else:
-                self._take_other(data[position:stop])
-            if writer.closing:
-                return
-            position = stop
-        if position < end:
-            self._incoming += data[position:]
-
-    def _take_other(self, frame: bytes) -> None:
-        self.conn.receive_data(frame)
-        if self.conn.parser_exc is not None:
-            self.handle_parser_exception()
-        else:
-            self.handle_events()
-
-    def _deliver(self, content: bytes, is_text: bool) -> None:
-        message: str | bytes = content
-        if is_text:
-            try:
-                message = content.decode()
-            except UnicodeDecodeError:
-                self._fail(CloseCode.INVALID_DATA, "text is not UTF-8")
-                return
-        if self._on_message is None:
-            self._queue_message(message)
-        else:
-            self._hand_over(message)
-
-    def _hand_over(self, message: str | bytes) -> None:
-        assert self._on_message is not None
-        try:
-            self._on_message(message)
-        except Exception:
-            self.logger.exception("Exception in the handler of a WebSocket message\n")
-            self.close_socket(CloseCode.INTERNAL_ERROR, "")
-
-    def _queue_message(self, message: str | bytes) -> None:
-        if isinstance(message, str):
-            self.queue.put_nowait({"type": "websocket.receive", "text": message})
-        else:
-            self.queue.put_nowait({"type": "websocket.receive", "bytes": message})
-        if not self.read_paused:
-            self.read_paused = True
-            self.transport.pause_reading()
 
     # --- in place of uvicorn's -------------------------------------------------------------------------
 
@@ -222,19 +116,6 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         super().start_keepalive()
         self._writer.open = True
         self.release_messages()
-
-    def send_receive_event_to_app(self) -> None:
-        content = b"".join(self.frames)
-        self.frames = []
-        if not self.close_sent:
-            self._deliver(content, self.curr_msg_data_type == "text")
-
-    def handle_cont(self, event: Frame) -> None:
-        # Empty fragments weigh nothing in the size of a message, but something in memory.
-        if len(self.frames) >= self._limits.max_fragments:
-            self._fail(CloseCode.MESSAGE_TOO_BIG, "too many fragments")
-        else:
-            super().handle_cont(event)
 
     def handle_ping(self) -> None:
         if self._writer.buffered_bytes() > self._limits.max_buffered_bytes:
@@ -269,24 +150,10 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     # --- for the channel -------------------------------------------------------------------------------
 
-    def set_message_handler(self, handler: MessageHandler) -> None:
-        self._on_message = handler
-        self._hand_over_queued()
-
     def set_close_handler(self, handler: CloseHandler) -> None:
         self._on_close = handler
         if self._end is not None:
             handler(*self._end)
-
-    def hold_messages(self) -> None:
-        self._holding = True
-        self.transport.pause_reading()
-
-    def release_messages(self) -> None:
-        if self._holding:
-            self._holding = False
-            # Later, because this may well be called by the handler itself.
-            self.loop.call_soon(self._go_on)
 
     def close_socket(self, code: int, reason: str) -> None:
         if not self._writer.open:
@@ -300,40 +167,17 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.read_paused = False
             self.transport.resume_reading()
 
-    def _go_on(self) -> None:
-        if self._on_message is not None:
-            self._hand_over_queued()
-        if self._incoming and not self._holding and not self._writer.closing:
-            self._take_gathered()
-        if not self._holding and not self.read_paused:
-            self.transport.resume_reading()
-
-    def _hand_over_queued(self) -> None:
-        """What came for ``receive`` before there was a handler, as far as it is not held."""
-        others = []
-        while not self.queue.empty() and not self._holding:
-            event = cast(dict[str, Any], self.queue.get_nowait())
-            if event["type"] == "websocket.receive":
-                self._hand_over(event["text"] if "text" in event else event["bytes"])
-            else:
-                others.append(event)
-        for event in others:
-            self.queue.put_nowait(cast(Any, event))
-        if self.read_paused and not self._holding:
-            self.read_paused = False
-            self.transport.resume_reading()
-
     def _closing_begun(self) -> None:
         self._writer.open = False
         self.release_messages()
-
-    def _fail(self, code: CloseCode, reason: str) -> None:
-        self.conn.fail(code, reason)
-        self.handle_parser_exception()
 
     def _ended(self, code: int, reason: str) -> None:
         if self._end is not None:
             return
         self._end = (int(code), reason)
-        if self._on_close is not None:
+        if self._on_close is None:
+            return
+        try:
             self._on_close(*self._end)
+        except Exception:
+            self.logger.exception("Exception in the handler of a WebSocket's end\n")

@@ -185,7 +185,6 @@ class Bot:
             await self.on_error(error)
 
     async def _book_begins(self, event: BookSnapshot) -> None:
-        self._told.pop(event.channel, None)
         await self._tell_book(event.channel)
 
     async def _book_changed(self, event: BookUpdate) -> None:

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from exchange.client import HttpTransport
 from exchange.config import Config
 from exchange.model.presets import PRESETS
 
@@ -27,6 +28,15 @@ PresetOption = Annotated[
         show_default=Config().game.preset,
     ),
 ]
+
+
+def exchange_url(text: str) -> str:
+    """Parser of an option that names an exchange."""
+    try:
+        HttpTransport(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    return text
 
 
 def _console(*, stderr: bool) -> Console:

@@ -10,7 +10,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from exchange.base.bounds import MAX_FLOW_CLIENTS
-from exchange.cli.console import complain, errors, fail, say
+from exchange.cli.console import complain, errors, exchange_url, fail, say
 from exchange.client import ExchangeError
 from exchange.flow.errors import FlowFailed, RecordingError, Unreproducible
 from exchange.flow.recording import Recording, read_recording
@@ -46,6 +46,7 @@ def flow(
         str | None,
         typer.Option(
             metavar="URL",
+            parser=exchange_url,
             help="Play on this exchange instead of one started for the purpose.",
             show_default=False,
         ),
@@ -124,8 +125,6 @@ def _play(url: str | None, recording: Recording, settings: Settings, name: str) 
         raise typer.Exit(EXIT_UNREPRODUCIBLE) from None
     except (FlowFailed, ExchangeError, ServerDidNotStart) as error:
         fail(str(error))
-    except ValueError as error:
-        fail(f"--url: {error}", EXIT_UNREPRODUCIBLE)
     if outcome is None:
         fail("interrupted", EXIT_INTERRUPTED)
     return outcome

@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from exchange.cli.console import complain, errors, fail, out, say
+from exchange.cli.console import complain, errors, exchange_url, fail, out, say
 from exchange.client import (
     ConnectionLost,
     ExchangeError,
@@ -26,7 +26,8 @@ from exchange.wire.data import TeamView
 app = typer.Typer(help="Manage teams on a running server, with the admin key.", no_args_is_help=True)
 
 UrlOption = Annotated[
-    str, typer.Option(metavar="URL", help="Where the server listens.", envvar="EXCHANGE_URL")
+    str,
+    typer.Option(metavar="URL", parser=exchange_url, help="Where the server listens.", envvar="EXCHANGE_URL"),
 ]
 KeyOption = Annotated[
     Path,
@@ -121,8 +122,6 @@ def _act(url: str, key_file: Path, act: Callable[[OperatorClient], Awaitable[T]]
     key = _read_key(key_file)
     try:
         return asyncio.run(_ask(url, key, act))
-    except ValueError as error:
-        fail(f"--url: {error}", 2)
     except ConnectionLost as error:
         complain(error.message)
         fail(f"Is the server running at {url}? --url or EXCHANGE_URL says where it is.")
@@ -164,5 +163,4 @@ def _remind() -> None:
 _HINTS: Final[dict[str, str]] = {
     Code.UNKNOWN_TEAM: "`exchange team list` shows every team",
     Code.UNKNOWN_ROLE: "GET /game/rules shows every role",
-    Code.TEAM_NAME_TAKEN: "names are unique in a game",
 }

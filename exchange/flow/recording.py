@@ -103,14 +103,16 @@ def _messages(rows: Iterator[list[str]], name: str) -> Iterator[Message]:
 
 
 def _message(row: list[str], place: str) -> Message:
-    given = {column: cell for column, cell in zip(COLUMNS, row, strict=False) if cell}
+    if len(row) != len(COLUMNS):
+        raise RecordingError(f"{place}: {len(row)} columns, not {len(COLUMNS)}")
+    given = {column: cell for column, cell in zip(COLUMNS, row, strict=True) if cell}
     try:
         message = msgspec.convert(given, Message, strict=False)
     except msgspec.ValidationError as error:
         raise RecordingError(f"{place}: {error}") from None
     missing = _NEEDED[message.action] - given.keys()
-    if missing or len(row) != len(COLUMNS):
-        raise RecordingError(f"{place}: {', '.join(sorted(missing)) or 'a column'} is missing or too many")
+    if missing:
+        raise RecordingError(f"{place}: {', '.join(sorted(missing))} is missing")
     return message
 
 

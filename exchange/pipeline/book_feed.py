@@ -58,8 +58,7 @@ class BookFeed(PublicFeed):
             self._bids.overlay(bids)
             self._asks.overlay(asks)
         else:
-            depth = self._view.snapshot(self._levels + 1)
-            bids, asks = self._bids.show(depth.bids, self._levels), self._asks.show(depth.asks, self._levels)
+            bids, asks = self._show_best()
         return [self._kept_update(bids, asks)] if bids or asks else []
 
     def begin(self) -> tuple[list[AnyEvent], int]:
@@ -77,10 +76,12 @@ class BookFeed(PublicFeed):
         return [snapshot], self.last_seq
 
     def _light(self) -> None:
-        depth = self._view.snapshot(self._levels + 1)
-        self._bids.show(depth.bids, self._levels)
-        self._asks.show(depth.asks, self._levels)
+        self._show_best()
         self._is_dark = False
+
+    def _show_best(self) -> tuple[dict[int, int], dict[int, int]]:
+        depth = self._view.snapshot(self._levels)
+        return self._bids.show(depth.bids), self._asks.show(depth.asks)
 
     def _kept_update(self, bids: dict[int, int], asks: dict[int, int]) -> BookUpdate:
         message = BookUpdate(
@@ -102,20 +103,19 @@ class BookFeed(PublicFeed):
 class _Ladder:
     """One side: the levels that clients have, and what changed in the book since."""
 
-    __slots__ = ("changes", "hides", "shown")
+    __slots__ = ("changes", "shown")
 
     def __init__(self) -> None:
         self.shown: dict[int, int] = {}
         self.changes: dict[int, int] = {}
-        self.hides = False
 
     def take_changes(self) -> dict[int, int]:
         changes, self.changes = self.changes, {}
         return changes
 
     def can_hold(self, changes: dict[int, int], levels: int) -> bool:
-        """Whether every level is in sight, and stays so whatever ``changes`` are."""
-        return not self.hides and len(self.shown) + len(changes) <= levels
+        """Whether ``changes``, whatever they are, leave every level in sight. A full ladder may hide some."""
+        return len(self.shown) + len(changes) <= levels
 
     def overlay(self, changes: dict[int, int]) -> None:
         for price_ticks, quantity in changes.items():
@@ -124,11 +124,10 @@ class _Ladder:
             else:
                 self.shown.pop(price_ticks, None)
 
-    def show(self, best: tuple[Level, ...], levels: int) -> dict[int, int]:
-        """Show the first ``levels`` of ``best``; what that changes for clients."""
-        then, now = self.shown, dict(best[:levels])
+    def show(self, best: Iterable[Level]) -> dict[int, int]:
+        """Show ``best`` and nothing else; what that changes for clients."""
+        then, now = self.shown, dict(best)
         self.shown = now
-        self.hides = len(best) > levels
         changes = {price_ticks: 0 for price_ticks in then if price_ticks not in now}
         changes.update(level for level in now.items() if then.get(level[0]) != level[1])
         return changes

@@ -64,7 +64,7 @@ class Visitor:
 
     def leave(self, *, reset: bool) -> None:
         """Close: politely, or with a reset."""
-        if reset:
+        if reset and self.sock.fileno() >= 0:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()
 
@@ -99,7 +99,7 @@ def _after_upgrade(data: bytes) -> Scene:
     return act
 
 
-SCENES: dict[str, Scene] = {
+HTTP: dict[str, Scene] = {
     "at once": lambda visitor: b"",
     "in the head": lambda visitor: visitor.order()[:40],
     "in the body": lambda visitor: visitor.order(1_000),
@@ -114,6 +114,8 @@ SCENES: dict[str, Scene] = {
     "in an order behind another": lambda visitor: visitor.order() + visitor.order()[:-5],
     "in the middle of a write": _reading_little,
     "in the handshake": lambda visitor: visitor.head("GET", "/ws", "Upgrade: websocket", "Connection: Upgr"),
+}
+SOCKET: dict[str, Scene] = {
     "after the handshake": _after_upgrade(b""),
     "in a frame's head": _after_upgrade(b"\x81"),
     "in a frame": _after_upgrade(_request("order.new", **BUY)[:-3]),
@@ -124,16 +126,9 @@ SCENES: dict[str, Scene] = {
 }
 
 
-async def _lost(attack: Raid) -> float:
+async def _metric(attack: Raid, name: str) -> float:
     async with attack.session.get(f"{attack.server.url}/metrics") as answer:
-        found = re.search(r"^exchange_connections_lost (\S+)$", await answer.text(), re.MULTILINE)
-    assert found is not None
-    return float(found[1])
-
-
-async def _connections(attack: Raid) -> float:
-    async with attack.session.get(f"{attack.server.url}/metrics") as answer:
-        found = re.search(r"^exchange_connections (\S+)$", await answer.text(), re.MULTILINE)
+        found = re.search(rf"^exchange_{name} (\S+)$", await answer.text(), re.MULTILINE)
     assert found is not None
     return float(found[1])
 
@@ -144,35 +139,41 @@ async def _trade_on(attack: Raid, team: Team) -> None:
         assert status == 200, answer
 
 
-@pytest.mark.parametrize("scene", SCENES)
-async def test_client_leaves(tmp_path: Path, scene: str) -> None:
+async def _leave(attack: Raid, team: Team, scene: Scene, *, reset: bool) -> None:
+    visitors = [Visitor(attack.server.url, team.key, 4_096) for _ in range(TIMES)]
+    for visitor in visitors:
+        visitor.sock.sendall(await asyncio.to_thread(scene, visitor))
+    for visitor in visitors:
+        visitor.leave(reset=reset)
+
+
+@pytest.mark.parametrize("scenes", [HTTP, SOCKET], ids=["http", "socket"])
+async def test_clients_leave(tmp_path: Path, scenes: dict[str, Scene]) -> None:
     """Politely or with a reset, many at once: the others trade on, every place is given back, no error."""
     async with raid(tmp_path, "--preset", "flow") as attack:
         team, other = await attack.team("Leaver"), await attack.team("Other")
-        before = await _connections(attack)
-        for reset in (True, False):
-            visitors = [Visitor(attack.server.url, team.key, 4_096) for _ in range(TIMES)]
-            for visitor in visitors:
-                data = await asyncio.to_thread(SCENES[scene], visitor)
-                visitor.sock.sendall(data)
-            for visitor in visitors:
-                visitor.leave(reset=reset)
-            await _trade_on(attack, other)
-        async with asyncio.timeout(20):
-            while await _connections(attack) > before:
+        before = await _metric(attack, "connections")
+        for scene in scenes.values():
+            for reset in (True, False):
+                await _leave(attack, team, scene, reset=reset)
                 await _trade_on(attack, other)
-        await attack.send("DELETE", "/exchange/orders", team.key)
+        async with asyncio.timeout(20):
+            while await _metric(attack, "connections") > before:
+                await _trade_on(attack, other)
 
 
-@pytest.mark.parametrize("scene", ["before many answers", "before a frame's answer", "while it is told"])
-async def test_client_that_is_owed_something_is_counted(tmp_path: Path, scene: str) -> None:
-    """A connection lost while an answer was due is in the metrics."""
+@pytest.mark.parametrize("reset", [True, False])
+async def test_clients_that_are_owed_something_are_counted(tmp_path: Path, reset: bool) -> None:
+    """A connection lost while answers were due is in the metrics."""
+    scenes = (HTTP["before many answers"], SOCKET["before a frame's answer"], SOCKET["while it is told"])
     async with raid(tmp_path, "--preset", "flow") as attack:
         team = await attack.team("Leaver")
-        while not await _lost(attack):
-            visitor = Visitor(attack.server.url, team.key, 4_096)
-            visitor.sock.sendall(await asyncio.to_thread(SCENES[scene], visitor))
-            visitor.leave(reset=True)
+        for scene in scenes:
+            before = await _metric(attack, "connections_lost")
+            await _leave(attack, team, scene, reset=reset)
+            async with asyncio.timeout(10):
+                while await _metric(attack, "connections_lost") < before + TIMES:
+                    await _trade_on(attack, team)
 
 
 @on_uvloop

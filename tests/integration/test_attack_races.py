@@ -211,9 +211,7 @@ async def test_rotated_key_is_void_at_once_on_every_connection(tmp_path: Path) -
         team = await attack.team("Alpha")
         old = Team(team.team_id, team.key)
         url = f"{attack.server.url}/ws"
-        sockets = [
-            await attack.session.ws_connect(url, headers={"X-API-Key": old.key}) for _ in range(5)
-        ]
+        sockets = [await attack.session.ws_connect(url, headers={"X-API-Key": old.key}) for _ in range(5)]
         stop = asyncio.Event()
         flood = [asyncio.create_task(_keep_ordering(attack, old, stop)) for _ in range(16)]
         await asyncio.wait(flood, timeout=0.05)

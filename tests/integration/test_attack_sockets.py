@@ -96,7 +96,11 @@ NONSENSE = [
     (_request(params=BUY | {"client_order_id": "\ud800"}), "BAD_JSON", None),
     (_request(method="order.cancel", params={"order_id": "ORD_" + "9" * 60}), "CANCEL_FAILED", 7),
     (_request(method="order.cancel", params={"order_id": "x" * 65}), "INVALID_REQUEST", 7),
-    (_request(method="order.cancel", params={"order_id": "ORD_1", "client_order_id": "a"}), "INVALID_REQUEST", 7),
+    (
+        _request(method="order.cancel", params={"order_id": "ORD_1", "client_order_id": "a"}),
+        "INVALID_REQUEST",
+        7,
+    ),
     (_request(method="order.amend", params={"order_id": "ORD_1"}), "AMEND_FAILED", 7),
     (_request(method="book.get", params={"instrument_id": "FLOW", "depth": 0}), "INVALID_REQUEST", 7),
     (_request(method="login", params={"api_key": "x"}), "INVALID_REQUEST", 7),

@@ -331,6 +331,8 @@ async def test_protocol_writes_nothing_before_it_is_accepted() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         channel = scope["extensions"][EXTENSION]
         written.append(channel.write(text_frame(b"early")))
+        channel.pause()
+        channel.resume()
         channel.close(1000)
         await direct(scope, receive, send)
 
@@ -480,6 +482,31 @@ def test_protocol_counts_a_client_that_vanishes_mid_write(
 
     scenario()
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+def test_protocol_gives_its_place_back_whatever_a_close_handler_does(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A bug in a close handler is logged, and costs no place at the counter."""
+
+    @on_uvloop
+    async def scenario() -> None:
+        def broken(code: int, reason: str) -> None:
+            raise ZeroDivisionError
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            channel = await _accepted(scope, receive, send)
+            channel.on_close(broken)
+            await receive()
+
+        async with serving(app) as server:
+            peer = await _open(server)
+            peer.reset()
+            await server.until_open(0)
+            await until(lambda: not server.state.tasks)
+
+    scenario()
+    assert caplog.text.count("Traceback") == 1
 
 
 @on_uvloop

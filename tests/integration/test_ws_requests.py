@@ -168,3 +168,17 @@ async def test_ws_more_in_flight_than_allowed(exchange: WsExchange) -> None:
         assert "TOO_MANY_IN_FLIGHT" in codes
         assert [answer["id"] for answer in answers] == list(range(200))
         assert "timestamp" in await socket.result("ping")
+
+
+async def test_ws_draining_exchange_refuses_and_finishes(exchange: WsExchange) -> None:
+    """After stop what was taken is answered and told, what comes later gets 503 SHUTTING_DOWN."""
+    socket, _ = await _trader(exchange)
+    async with socket:
+        await socket.result("subscribe", channels=["private"])
+        taken = await socket.begin("order.new", **ORDER)
+        await socket.result("ping")
+        exchange.exchange.stop()
+        late = await socket.ask("order.new", **ORDER)
+        assert (late["status"], late["error"]["code"]) == (503, "SHUTTING_DOWN")
+        answer = await socket.answer(taken)
+        assert (await socket.until(2))[1]["order_id"] == answer["result"]["order_id"]

@@ -41,6 +41,8 @@ def test_pace_is_used_up_to_its_limit() -> None:
     time = Time()
     pace = Pace(time, 3)
     assert [pace.take() for _ in range(4)] == [True, True, True, False]
+    time.now_s = 1.0
+    assert not pace.take()
     time.now_s = 1.01
     assert [pace.take() for _ in range(4)] == [True, True, True, False]
 

@@ -263,12 +263,19 @@ class FakeSocket:
         if method == "subscribe":
             self._subscribe(request["id"], params)
         elif method == "unsubscribe":
-            self.channels.difference_update(params["channels"])
-            self.put({"id": request["id"], "result": params})
+            self._unsubscribe(request["id"], params["channels"])
         elif method == "ping":
             self.put({"id": request["id"], "result": {"timestamp": TIME}})
         else:
             self._command(request["id"], method, params)
+
+    def _unsubscribe(self, request_id: int, channels: list[str]) -> None:
+        if not self.channels.issuperset(channels):
+            error = {"code": "NOT_SUBSCRIBED", "message": "no"}
+            self.put({"id": request_id, "error": error, "status": 409})
+            return
+        self.channels.difference_update(channels)
+        self.put({"id": request_id, "result": {"channels": channels}})
 
     def _command(self, request_id: int, method: str, params: dict[str, Any]) -> None:
         name = params.get("order_id") or f"client:{params.get('client_order_id')}"
@@ -287,6 +294,10 @@ class FakeSocket:
     def _subscribe(self, request_id: int, params: dict[str, Any]) -> None:
         exchange = self._exchange
         states, begin = [], []
+        if not self.channels.isdisjoint(params["channels"]):
+            error = {"code": "ALREADY_SUBSCRIBED", "message": "no"}
+            self.put({"id": request_id, "error": error, "status": 409})
+            return
         for channel in params["channels"]:
             if channel.startswith("none."):
                 error = {"code": "UNKNOWN_CHANNEL", "message": "no"}

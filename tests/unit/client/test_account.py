@@ -151,6 +151,14 @@ def _state_after(events: list[AnyEvent]) -> list[dict[str, Any]]:
     return [{**VIEW, "remaining_quantity": remaining, "status": "open" if events else "accepted"}]
 
 
+def test_order_under_way_stays_open_over_a_snapshot() -> None:
+    """A snapshot that does not list it yet says nothing about an order that was just sent."""
+    account = live_account()
+    account.sending(REQUEST)
+    account.apply(snapshot())
+    assert [order.client_order_id for order in account.open_orders()] == ["mine"]
+
+
 def test_refused_order_is_not_open() -> None:
     """Nor one of unknown fate; should it be in, its acknowledgement brings it back."""
     account = live_account()

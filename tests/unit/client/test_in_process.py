@@ -174,6 +174,24 @@ async def test_application_waits_for_a_client_that_does_not_read() -> None:
     await transport.close()
 
 
+async def test_application_that_waits_for_its_client_is_let_go_when_that_closes() -> None:
+    """It is not cancelled: it goes on and may clean up."""
+    done: list[bool] = []
+
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        await send({"type": "websocket.accept"})
+        for _ in range(IN_PROCESS_MESSAGES + 5):
+            await send({"type": "websocket.send", "text": "x"})
+        done.append(True)
+
+    transport = InProcessTransport(app)
+    await transport.connect()
+    await asyncio.sleep(0)
+    assert done == []
+    await transport.close()
+    assert done == [True]
+
+
 class Framed:
     """An application that uses the extension, as the exchange does."""
 

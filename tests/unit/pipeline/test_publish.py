@@ -138,6 +138,13 @@ def test_publish_book_changes_of_a_batch_are_one_update(desk: Desk) -> None:
     ]
 
 
+def test_publish_book_can_be_resumed_before_anyone_listened(desk: Desk) -> None:
+    """Who knows that the book is empty at sequence 0 needs no snapshot, only what follows."""
+    watcher = desk.socket("book.SPX", resume_from=0)
+    desk.publisher.publish([desk.item([entered(1, Side.BUY, 440_000, 5)])])
+    assert [(u["type"], u["seq"], u["bids"]) for u in watcher.read()] == [("book_update", 1, [[4400.0, 5]])]
+
+
 def test_publish_book_that_did_not_change_is_not_told(desk: Desk) -> None:
     """An order that enters and is cancelled within a command leaves no update."""
     watcher = desk.socket("book.SPX")
@@ -182,6 +189,7 @@ def test_publish_without_listeners_encodes_nothing(desk: Desk, monkeypatch: pyte
     monkeypatch.setattr(desk.hub, "_write", None)
     monkeypatch.setattr(PrivateEventWriter, "message", fail)
     monkeypatch.setattr(BookFeed, "keep", fail)
+    assert desk.publisher.feed("private", 1) is not None
     desk.publisher.publish(
         [desk.item([entered(1, Side.BUY, 440_000, 5), traded(1, 440_000, 5)], [private_event(1)])]
     )
