@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import typer
 
 from exchange.cli import demo, flow, journal, serve, settings, team
@@ -24,4 +26,6 @@ app.add_typer(settings.app, name="config")
 
 def main() -> None:
     """Entry point of the command."""
+    # Commands say themselves what went wrong; a log is for `serve`, which sets one up.
+    logging.getLogger("exchange").addHandler(logging.NullHandler())
     app()

@@ -29,6 +29,9 @@ def demo(
     Everything lies in a new folder under ./data, which is removed when the demonstration stops cleanly:
     Ctrl-C, SIGTERM or the end of its time. Exit code 1 when something went wrong; the folder is kept then.
     """
-    failure = run_demo(DemoSettings(seconds=seconds, keep=keep, port=port), out)
+    try:
+        failure = run_demo(DemoSettings(seconds=seconds, keep=keep, port=port), out)
+    except OSError as error:
+        fail(f"cannot use the folder ./data: {error}")
     if failure is not None:
         fail(failure)

@@ -30,57 +30,64 @@ def _sha256(text: str) -> str:
     return text.lower()
 
 
+FileArgument = Annotated[
+    Path,
+    typer.Argument(
+        exists=True,
+        dir_okay=False,
+        metavar="FILE",
+        show_default=False,
+        help="Recorded order flow, csv or csv.gz.",
+    ),
+]
+UrlOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        parser=exchange_url,
+        help="Play on this exchange instead of one started for the purpose.",
+        show_default=False,
+    ),
+]
+TransportOption = Annotated[
+    OrderEntry, typer.Option(help="How orders go in; events always come over WebSocket.")
+]
+ClientsOption = Annotated[
+    int, typer.Option(min=1, max=MAX_FLOW_CLIENTS, metavar="N", help="Teams that share the orders.")
+]
+ExpectOption = Annotated[
+    str | None,
+    typer.Option(parser=_sha256, metavar="SHA256", show_default=False, help="What the reports must hash to."),
+]
+CodeOption = Annotated[
+    str | None,
+    typer.Option(metavar="CODE", show_default=False, help="Invite code of the exchange, if it has one."),
+]
+InstrumentOption = Annotated[
+    str | None,
+    typer.Option(metavar="ID", show_default="FLOW, else the first", help="Instrument to play in."),
+]
+RoleOption = Annotated[
+    str | None,
+    typer.Option(metavar="ROLE", show_default="open, fewest constraints", help="Role of the teams."),
+]
+ReportsOption = Annotated[
+    Path | None,
+    typer.Option(dir_okay=False, metavar="FILE", show_default=False, help="Write the reports to this file."),
+]
+
+
 def flow(
-    file: Annotated[
-        Path,
-        typer.Argument(
-            exists=True,
-            dir_okay=False,
-            metavar="FILE",
-            show_default=False,
-            help="Recorded order flow, csv or csv.gz.",
-        ),
-    ],
+    file: FileArgument,
     *,
-    url: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            parser=exchange_url,
-            help="Play on this exchange instead of one started for the purpose.",
-            show_default=False,
-        ),
-    ] = None,
-    transport: Annotated[
-        OrderEntry, typer.Option(help="How orders go in; events always come over WebSocket.")
-    ] = OrderEntry.WS,
-    clients: Annotated[
-        int, typer.Option(min=1, max=MAX_FLOW_CLIENTS, metavar="N", help="Teams that share the orders.")
-    ] = 4,
-    expect: Annotated[
-        str | None,
-        typer.Option(
-            parser=_sha256, metavar="SHA256", show_default=False, help="What the reports must hash to."
-        ),
-    ] = None,
-    invite_code: Annotated[
-        str | None,
-        typer.Option(metavar="CODE", show_default=False, help="Invite code of the exchange, if it has one."),
-    ] = None,
-    instrument: Annotated[
-        str | None,
-        typer.Option(metavar="ID", show_default="FLOW, else the first", help="Instrument to play in."),
-    ] = None,
-    role: Annotated[
-        str | None,
-        typer.Option(metavar="ROLE", show_default="open, fewest constraints", help="Role of the teams."),
-    ] = None,
-    reports: Annotated[
-        Path | None,
-        typer.Option(
-            dir_okay=False, metavar="FILE", show_default=False, help="Write the reports to this file."
-        ),
-    ] = None,
+    url: UrlOption = None,
+    transport: TransportOption = OrderEntry.WS,
+    clients: ClientsOption = 4,
+    expect: ExpectOption = None,
+    invite_code: CodeOption = None,
+    instrument: InstrumentOption = None,
+    role: RoleOption = None,
+    reports: ReportsOption = None,
 ) -> None:
     """Play a recorded order flow and hash what the clients were told about it.
 

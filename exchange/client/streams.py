@@ -228,11 +228,9 @@ class Streams:
             await connection.close()
 
     async def _reconcile(self, connection: Connection) -> None:
-        # One at a time, so that each knows what the exchange knows.
+        # One at a time, so that each knows what the exchange knows; on a socket that is gone nothing changes.
         async with self._reconciling:
             self._reconciling_due = False
-            if connection is not self._connection:
-                return
             stale = [
                 each for each in self._joined if (known := self._channels.get(each)) is None or known.is_held
             ]

@@ -16,6 +16,7 @@ from exchange.base.entropy import Entropy, SystemEntropy
 from exchange.client import (
     ExchangeClient,
     HttpTransport,
+    LinkSettings,
     Rejected,
     Retries,
     WebSocketTransport,
@@ -30,7 +31,9 @@ from exchange.model.reasons import Code
 
 PROGRESS_EVERY: Final = 200
 CLOSE_TIMEOUT_S: Final = 5.0
-ATTEMPTS: Final = 3
+RETRIES: Final = Retries(attempts=3)
+LINK: Final = LinkSettings(attempts=6)
+"""About three seconds: an exchange that is away for longer has died, and the flow with it."""
 
 
 class OrderEntry(StrEnum):
@@ -125,4 +128,4 @@ async def _client(url: str, name: str, role: str, settings: Settings) -> Exchang
             raise
         raise Unreproducible([f"{rule}: team {name} was refused, {error}"]) from None
     transport = _TRANSPORTS[settings.order_entry](url, team.api_key)
-    return ExchangeClient(transport, retries=Retries(attempts=ATTEMPTS))
+    return ExchangeClient(transport, retries=RETRIES, link=LINK)

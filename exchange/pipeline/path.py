@@ -54,6 +54,7 @@ class OrderPath:
         self._config = config
         self._log = log
         self._metrics = metrics
+        self._closed = False
         self._validate = ValidateStage(
             self.order_queue,
             self.match_queue,
@@ -108,8 +109,10 @@ class OrderPath:
             stages.start_soon(restarted, "publish", self._publish.run, self._log, self._metrics)
 
     def close(self) -> None:
-        """Put the sentinel: the stages drain in order. Intake must refuse by then."""
-        self.order_queue.close()
+        """Put the sentinel, once: the stages drain in order. Intake must refuse by then."""
+        if not self._closed:
+            self._closed = True
+            self.order_queue.close()
 
     def submit_system(self, command: AnyCommand) -> bool:
         """Enter a system command by the reserved lane; False when the same one waits already."""

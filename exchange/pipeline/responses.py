@@ -143,7 +143,8 @@ class OrderResponseService:
         try:
             return await asyncio.wait_for(pending.future, left)
         except TimeoutError:
-            return self._time_out(pending)
+            # From Python 3.12 on also where the answer came in the same turn of the loop.
+            return pending.answer or self._time_out(pending)
 
     def has_expired(self, pending: PendingRequest) -> bool:
         """Whether nobody waits any more; a command not yet sequenced is dropped then."""

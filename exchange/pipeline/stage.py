@@ -19,16 +19,18 @@ class Stage(ABC, Generic[Item]):
     def __init__(self, source: asyncio.Queue[Item | None], meter: StageMeter) -> None:
         self._source = source
         self._meter = meter
+        # Kept here, because a stage that failed on its last batch is run again and has to know.
+        self._stopping = False
 
     async def run(self) -> None:
         """Until the sentinel, which is passed on."""
-        stopping = False
-        while not stopping:
-            batch, stopping = await next_batch(self._source)
+        while not self._stopping:
+            batch, self._stopping = await next_batch(self._source)
             await self._process(batch)
             if len(batch) >= STAGE_BATCH:
                 # Neither ``get`` nor ``put`` suspends while there is work: let the others have their turn.
                 await asyncio.sleep(0)
+        self._stopping = False
         await self._pass_sentinel()
 
     @abstractmethod

@@ -67,12 +67,13 @@ class ValidateStage(Stage[Submission]):
     async def _process(self, batch: list[Submission]) -> None:
         with self._meter.batch(len(batch)):
             accepted, resent = self._admit_batch(batch)
-        if accepted:
-            accepted = await self._write(accepted)
+        durable = not accepted or await self._write(accepted)
         for pending, answer in resent:
-            self._responses.complete(pending, answer)
-        for item in accepted:
-            await self._match_queue.put(item)
+            # The order it repeats may be in this very batch: told only when that is durable.
+            self._responses.complete(pending, answer if durable else failed_refusal())
+        if durable:
+            for item in accepted:
+                await self._match_queue.put(item)
 
     async def _pass_sentinel(self) -> None:
         await self._match_queue.put(None)
@@ -91,7 +92,7 @@ class ValidateStage(Stage[Submission]):
             elif pending is None:
                 self._log.warning("system command refused", command=repr(submission.command), why=verdict)
             elif isinstance(verdict, OrderAnswer):
-                # The order it repeats may be in this very batch: told only when that is durable.
+                pending.sequence = verdict.order_id
                 resent.append((pending, verdict))
             else:
                 self._metrics.rejections.labels(verdict.code).inc()
@@ -119,7 +120,7 @@ class ValidateStage(Stage[Submission]):
             pending.validated_ns = self._clock.monotonic_ns()
         return verdict
 
-    async def _write(self, accepted: list[Sequenced]) -> list[Sequenced]:
+    async def _write(self, accepted: list[Sequenced]) -> bool:
         try:
             await self._journal.append(encode_batch([item.record for item in accepted]))
         except JournalError as error:
@@ -130,9 +131,9 @@ class ValidateStage(Stage[Submission]):
             for item in accepted:
                 if item.pending is not None:
                     self._responses.complete(item.pending, failed_refusal())
-            return []
+            return False
         self._tell_durable(accepted)
-        return accepted
+        return True
 
     def _tell_durable(self, accepted: list[Sequenced]) -> None:
         now_ns = self._clock.monotonic_ns()
@@ -141,6 +142,8 @@ class ValidateStage(Stage[Submission]):
             if pending is None:
                 continue
             pending.durable = True
+            if pending.answer is not None:
+                continue
             pending.written_ns = now_ns
             pending.status = ResponseStatus.MATCHING
             record = item.record

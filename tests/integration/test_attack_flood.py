@@ -52,7 +52,7 @@ async def _trade_at_random(attack: Raid, team: Team, seed: int, actions: int) ->
 
 @pytest.mark.timeout(120)
 async def test_position_limit_holds_under_a_flood_of_64_connections(tmp_path: Path) -> None:
-    """Orders and amends of four teams race on 64 connections; no interleaving carries a team past its limit."""
+    """Orders and amends of four teams race on 64 connections: no interleaving carries one past its limit."""
     config = roles_file(tmp_path, [PLAYER])
     async with raid(tmp_path, "--preset", "small", "--config", config) as attack:
         teams = [await attack.team(f"T{number}") for number in range(4)]

@@ -10,15 +10,17 @@ import socket
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from exchange.journal.memory import MemoryFaults, MemoryJournal
 from tests.support.raid import Raid, Team, raid
+from tests.support.waiting import until
 from tests.support.ws_exchange import on_uvloop, ws_exchange
 
-BUY = {"instrument_id": "FLOW", "side": "buy", "quantity": 1, "price": 160.0}
+BUY: dict[str, Any] = {"instrument_id": "FLOW", "side": "buy", "quantity": 1, "price": 160.0}
 BODY = json.dumps(BUY).encode()
 TIMES = 20
 
@@ -188,12 +190,11 @@ async def test_client_that_leaves_during_a_flush_has_its_order_all_the_same() ->
                 visitor.sock.sendall(visitor.order())
                 if number % 2:
                     visitor.leave(reset=bool(number % 4 == 1))
-            while exchange.exchange.core.admission.last_sequence < 2 + TIMES:
-                await asyncio.sleep(0)
+            core = exchange.exchange.core
+            await until(lambda: core.admission.last_sequence >= 2 + TIMES)
             for visitor in visitors:
                 visitor.leave(reset=True)
-            while exchange.exchange.core.venue.statistics().live_orders < TIMES:
-                await asyncio.sleep(0)
+            await until(lambda: core.venue.statistics().live_orders == TIMES)
             orders = await exchange.send("GET", "/exchange/orders", key)
             assert len(orders.json()["data"]["orders"]) == TIMES
             assert exchange.counter.statistics().client_gone > 0

@@ -13,7 +13,7 @@ import pytest
 from exchange.wire.ids import order_number
 from tests.support.raid import Raid, Team, raid, roles_file
 
-BUY = {"instrument_id": "FLOW", "side": "buy", "quantity": 10, "price": 160.0}
+BUY: dict[str, Any] = {"instrument_id": "FLOW", "side": "buy", "quantity": 10, "price": 160.0}
 SELL = BUY | {"side": "sell"}
 AT_ONCE = 64
 
@@ -133,7 +133,7 @@ async def test_request_id_shared_by_requests_under_way_mixes_nothing_up(tmp_path
         assert (status, found["data"]["status"]) == (200, "completed")
 
 
-# --- other people's orders -----------------------------------------------------------------------------------
+# --- other people's orders -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("by", ["order_id", "client_order_id"])
@@ -175,7 +175,7 @@ async def test_trades_with_oneself_book_both_sides_or_none(tmp_path: Path, prese
             assert taker["cancel_reason"] == "self_trade"
 
 
-# --- the operator steps in -----------------------------------------------------------------------------------
+# --- the operator steps in -----------------------------------------------------------------------------
 
 
 async def _keep_ordering(attack: Raid, team: Team, stop: asyncio.Event) -> list[tuple[int, Answer]]:
@@ -186,7 +186,7 @@ async def _keep_ordering(attack: Raid, team: Team, stop: asyncio.Event) -> list[
 
 
 async def test_team_disabled_in_flight_has_no_order_left_and_enters_none(tmp_path: Path) -> None:
-    """Once disabling is answered every order is gone, and each order refused or cancelled, none in between."""
+    """Once disabling is answered every order is gone: each was refused or cancelled, none in between."""
     async with raid(tmp_path) as attack:
         team = await attack.team("Runaway")
         admin = attack.server.admin_key
@@ -235,11 +235,11 @@ async def _close_code(socket: aiohttp.ClientWebSocketResponse) -> int | None:
     return socket.close_code
 
 
-# --- rehearsals ------------------------------------------------------------------------------------------------
+# --- rehearsals ----------------------------------------------------------------------------------------
 
 
 async def test_dry_runs_leave_no_trace(tmp_path: Path) -> None:
-    """Hundreds of rehearsals, good and bad: same state hash, no place taken in limits or rates, no id used."""
+    """Hundreds of rehearsals, good and bad: same state hash, no place taken in limit or rate, no id used."""
     config = roles_file(
         tmp_path,
         [

@@ -98,7 +98,7 @@ class Auditor:
 
 
 def check_stopped(folder: Path, state_hash: str | None = None) -> None:
-    """The journal of a stopped server is whole, and its replay gives books that balance and ``state_hash``."""
+    """The journal of a stopped server is whole; its replay gives books that balance, and ``state_hash``."""
     assert check(folder).problems == ()
     replayed = replay_journal(folder)
     assert replayed.failure is None

@@ -57,7 +57,12 @@ class Raid:
             return answer.status, json.loads(await answer.read())
 
     async def order(
-        self, team: Team, wait: str = "validation", headers: Mapping[str, str] | None = None, **fields: Any
+        self,
+        team: Team,
+        wait: str = "validation",
+        headers: Mapping[str, str] | None = None,
+        /,
+        **fields: Any,
     ) -> tuple[int, Body]:
         """Enter an order, and remember it where it was acknowledged."""
         status, answer = await self.send(

@@ -57,6 +57,9 @@ class FakeExchange:
         self.api_version = "1"
         self.epoch = "one"
         self.key_is_known = True
+        self.takes_key_from_header = True
+        self.ignored: list[str] = []
+        self.logins: list[str] = []
         self.faults: deque[Fault] = deque()
         self.calls: list[str] = []
         self.orders: dict[str, dict[str, Any]] = {}
@@ -239,7 +242,7 @@ class FakeSocket:
                 "api_version": self._exchange.api_version,
                 "epoch": self._exchange.epoch,
                 "timestamp": TIME,
-                "authenticated": True,
+                "authenticated": self._exchange.takes_key_from_header,
             }
         )
         writer = asyncio.create_task(self._write())
@@ -260,7 +263,12 @@ class FakeSocket:
 
     def _take(self, request: dict[str, Any]) -> None:
         method, params = request["method"], request["params"]
-        if method == "subscribe":
+        if method in self._exchange.ignored:
+            self._exchange.ignored.remove(method)
+        elif method == "login":
+            self._exchange.logins.append(params["api_key"])
+            self.put({"id": request["id"], "result": {"team_id": "TEAM_1"}})
+        elif method == "subscribe":
             self._subscribe(request["id"], params)
         elif method == "unsubscribe":
             self._unsubscribe(request["id"], params["channels"])
@@ -305,6 +313,10 @@ class FakeSocket:
                 return
             last = exchange.last_seq(channel)
             seq = params["resume_from"].get(channel)
+            if seq is not None and seq > last and params["epoch"] == exchange.epoch:
+                error = {"code": "INVALID_REQUEST", "message": "in the future"}
+                self.put({"id": request_id, "error": error, "status": 400})
+                return
             known = channel == "private" or params["epoch"] == exchange.epoch
             resumed = seq is not None and known and last - exchange.kept <= seq <= last
             states.append({"channel": channel, "seq": last, "resumed": resumed})

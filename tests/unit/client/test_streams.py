@@ -216,6 +216,87 @@ async def test_new_epoch_resets_public_channels_and_resumes_the_private_one() ->
         assert numbers(await read_until(stream, has(TradeEvent)), TradeEvent) == [1]
 
 
+async def test_exchange_that_was_put_back_resets_the_stream() -> None:
+    """The client has seen what the exchange does not know any more: it begins with what there is."""
+    exchange = FakeExchange()
+    async with fake_client(exchange) as client:
+        stream = client.events("private", "trades.SPX")
+        await stream.open()
+        for _ in range(3):
+            publish(exchange, "private")
+        await read_until(stream, lambda events: numbers(events, PositionUpdate) == [1, 2, 3])
+        del exchange.streams["private"][1:]
+        exchange.hang_up()
+        events = await read_until(stream, has(Reconnected))
+        told = [event for event in events if isinstance(event, StreamReset | PositionSnapshot)]
+        assert told[0] == StreamReset("private", 3, "ahead_of_exchange")
+        publish(exchange, "private")
+        assert numbers(await read_until(stream, has(PositionUpdate)), PositionUpdate) == [2]
+
+
+async def test_reset_waits_for_room_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reset that finds the queue full is told when there is room, before anything that follows it."""
+    monkeypatch.setattr("exchange.client.streams.EventQueue", partial(EventQueue[ClientEvent], capacity=4))
+    exchange = FakeExchange()
+    async with fake_client(exchange) as client:
+        stream = client.events("private", "trades.SPX")
+        await stream.open()
+        for _ in range(3):
+            publish(exchange, "trades.SPX")
+        await until(lambda: client.account.is_live)
+        exchange.restart("two")
+        await until(lambda: bool(exchange.sockets) and exchange.sockets[0].channels == {"private"})
+        events = await read_until(stream, has(StreamReset))
+        assert numbers(events, TradeEvent) == [1, 2, 3]
+        assert events[-1] == StreamReset("trades.SPX", 3, "new_epoch")
+        await until(lambda: exchange.sockets[0].channels == {"private", "trades.SPX"})
+        publish(exchange, "trades.SPX")
+        assert numbers(await read_until(stream, has(TradeEvent)), TradeEvent) == [1]
+
+
+async def test_failed_first_attempts_are_not_told_as_losses() -> None:
+    """Nothing was lost before the first connection."""
+    exchange = FakeExchange()
+    transport = CuttingTransport(InProcessTransport(exchange, "key"), [0, 1])
+    async with fake_client(transport) as client:
+        stream = client.events("private")
+        events = await read_until(stream, has(PositionSnapshot))
+    assert transport.cuts == 2
+    assert [type(event) for event in events] == [PositionSnapshot]
+
+
+@pytest.mark.parametrize("method", ["subscribe", "unsubscribe"])
+async def test_subscription_without_answer_is_made_over_another_socket(method: str) -> None:
+    """What the exchange knows of it cannot be known, so the client begins anew where that is known."""
+    exchange = FakeExchange()
+    async with fake_client(exchange, timeout_s=0.02) as client:
+        stream = client.events("private", "book.SPX")
+        await stream.open()
+        exchange.ignored.append(method)
+        if method == "unsubscribe":
+            client.unsubscribe("book.SPX")
+        else:
+            await client.subscribe("trades.SPX")
+        await read_until(stream, has(Reconnected))
+        expected = {"private"} if method == "unsubscribe" else {"private", "book.SPX", "trades.SPX"}
+        assert exchange.sockets[-1].channels == expected
+
+
+async def test_key_is_sent_by_login_where_the_handshake_did_not_take_it() -> None:
+    """A proxy may drop the header; the hello says whether the key arrived."""
+    exchange = FakeExchange()
+    async with fake_client(exchange) as client:
+        await client.subscribe("private")
+        assert exchange.logins == []
+    exchange.takes_key_from_header = False
+    async with fake_client(exchange) as client:
+        await client.subscribe("private")
+        assert exchange.logins == ["key"]
+    async with fake_client(exchange, api_key=None) as client:
+        await client.subscribe("book.SPX")
+        assert exchange.logins == ["key"]
+
+
 async def test_gap_is_noticed_and_filled() -> None:
     """A message that does not follow makes the client ask again from where it was."""
     exchange = FakeExchange()
