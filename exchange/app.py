@@ -172,10 +172,7 @@ class Exchange:
         return Publisher(
             hub,
             recovered.streams,
-            [
-                BookFeed(grid, core.venue.depth(name, sys.maxsize), epoch, now_us)
-                for name, grid in grids.items()
-            ],
+            [BookFeed(grid, depth[name], epoch, now_us) for name, grid in grids.items()],
             writer=PrivateEventWriter(core.rules.instruments),
             grids=grids,
             snapshot=snapshots.of,

@@ -58,7 +58,7 @@ MAX_DEAD_ENTRIES: Final = 64
 """Entries of cancelled orders that one side of a book may keep whatever its size; above it they never
 outnumber its live orders: one more and the heap is rebuilt."""
 MAX_DEAD_SURFACING: Final = 1_024
-"""Dead entries that may surface one by one between two rebuilds, beside an eighth of the live orders; one more
+"""Dead entries that may surface one by one between two rebuilds, beside an eighth of the live ones; one more
 and the heap is rebuilt, so that no single command pays for a long run of them."""
 
 # --- the game ---------------------------------------------------------------------------------------
@@ -80,7 +80,7 @@ TRADES_PER_INSTRUMENT: Final = 10_000
 
 # --- connections ------------------------------------------------------------------------------------
 MAX_HEADER_BYTES: Final = 16_384
-"""Request target, names and values of one request's head; beyond it 431 HEADERS_TOO_LARGE, connection closed."""
+"""Request target, names and values of one request's head; beyond it 431 HEADERS_TOO_LARGE and a close."""
 MAX_HEADERS: Final = 100
 """Header fields of one request, and trailer fields; beyond it 431 HEADERS_TOO_LARGE, connection closed."""
 MAX_TARGET_BYTES: Final = 4_096
@@ -100,7 +100,7 @@ MAX_REFUSED_CONNECTIONS: Final = 100
 MAX_DISCARDED_BYTES: Final = 1_048_576
 """What a refused client may still send while it reads its refusal; beyond it the connection is reset."""
 MAX_UNFLUSHED_FRAMES: Final = 128
-"""Frames gathered for one socket in one turn of the loop; at it they are written without waiting for the next."""
+"""Frames gathered for one socket in one turn of the loop; at it they are written without waiting."""
 
 # --- the journal ------------------------------------------------------------------------------------
 JOURNAL_BATCH_BYTES: Final = 8_388_608

@@ -94,7 +94,9 @@ async def test_path_keeps_the_order_of_submission(monkeypatch: pytest.MonkeyPatc
         account = await running.team("T")
         submitted = []
         while len(submitted) < 100:
-            pending = running.exchange.path.intake.submit(new_order(account, BUY), "r", account, Wait.SETTLEMENT)
+            pending = running.exchange.path.intake.submit(
+                new_order(account, BUY), "r", account, Wait.SETTLEMENT
+            )
             if isinstance(pending, Refusal):
                 await asyncio.sleep(0)
             else:
