@@ -19,8 +19,8 @@ from typing import cast
 
 import uvloop
 
-from exchange.api.frame_writer import FrameWriter, TurnFlusher
-from exchange.api.frames import text_frame
+from exchange.api.transport.frame_writer import FrameWriter, TurnFlusher
+from exchange.api.transport.frames import text_frame
 
 _EVENT = text_frame(b'{"type":"execution_report"' + b" " * 173 + b"}")
 _LIMIT_BYTES = 1_048_576

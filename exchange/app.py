@@ -11,13 +11,13 @@ import anyio
 from starlette.types import ASGIApp
 
 from exchange.api.app import build_api
-from exchange.api.connections import ConnectionCounter
 from exchange.api.context import ApiContext, ApiSettings
-from exchange.api.gone import ClientGone
-from exchange.api.position_snapshots import PositionSnapshots
 from exchange.api.request_ids import RequestIds
-from exchange.api.stream import FRAMERS, stream_routes
+from exchange.api.socket.position_snapshots import PositionSnapshots
+from exchange.api.socket.stream import FRAMERS, stream_routes
 from exchange.api.tally import AnswerTally
+from exchange.api.transport.connections import ConnectionCounter
+from exchange.api.transport.gone import ClientGone
 from exchange.base.clock import Clock
 from exchange.base.entropy import Entropy
 from exchange.config import Config
@@ -239,8 +239,12 @@ class Exchange:
             self._log.critical("replay failed, read-only", sequence=failure.sequence, error=failure.error)
             self.health.halt(f"replay fails at sequence {failure.sequence} ({failure.error})")
             return
-        crashed = not self._journal.was_clean and self.config.journal.restart_grace_s > 0
-        if crashed and self.core.admission.phase is Phase.CONTINUOUS:
+        crashed = not self._journal.was_clean
+        if crashed:
+            for wish in self.core.settlement.portfolio.outstanding():
+                self.path.submit_system(wish)
+        has_grace = self.config.journal.restart_grace_s > 0
+        if crashed and has_grace and self.core.admission.phase is Phase.CONTINUOUS:
             self.path.submit_system(SetPhase(Phase.HALTED, RESTART_GRACE))
             self._reopens = True
         elif recovered.last_phase == SetPhase(Phase.HALTED, RESTART_GRACE):

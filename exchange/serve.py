@@ -16,12 +16,12 @@ from typing import Final
 import anyio
 import uvloop
 
-from exchange.api.connections import ProtocolLimits
-from exchange.api.listener import Listener, bind
-from exchange.api.protocol import make_http_protocol
-from exchange.api.refusals import Envelopes
-from exchange.api.request_reader import ProtocolSettings
-from exchange.api.ws_protocol import make_ws_protocol
+from exchange.api.transport.connections import ProtocolLimits
+from exchange.api.transport.listener import Listener, bind
+from exchange.api.transport.protocol import make_http_protocol
+from exchange.api.transport.refusals import Envelopes
+from exchange.api.transport.request_reader import ProtocolSettings
+from exchange.api.transport.ws_protocol import make_ws_protocol
 from exchange.app import Exchange
 from exchange.base.clock import Clock, SystemClock
 from exchange.base.entropy import Entropy, SystemEntropy

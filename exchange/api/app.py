@@ -13,7 +13,7 @@ from exchange.api.context import ApiContext
 from exchange.api.endpoint import Endpoint
 from exchange.api.operation import AnyCall, Handler, Operation, Topic
 from exchange.api.replies import Answered, Reply, allow_header
-from exchange.api.table import OPERATIONS
+from exchange.api.routes.table import OPERATIONS
 from exchange.model.reasons import Category, Code, Refusal
 
 _UNKNOWN_PATH: Final = Refusal(

@@ -17,7 +17,7 @@ import msgspec
 import uvloop
 from rich.console import Console
 
-from exchange.api.listener import bind
+from exchange.api.transport.listener import bind
 from exchange.base.clock import SystemClock
 from exchange.client import ExchangeError
 from exchange.demo.cast import CAST

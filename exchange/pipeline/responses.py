@@ -144,7 +144,7 @@ class OrderResponseService:
             return await asyncio.wait_for(pending.future, left)
         except TimeoutError:
             # From Python 3.12 on also where the answer came in the same turn of the loop.
-            return pending.answer or self._time_out(pending)
+            return self._answered(pending) or self._time_out(pending)
 
     def has_expired(self, pending: PendingRequest) -> bool:
         """Whether nobody waits any more; a command not yet sequenced is dropped then."""
@@ -199,6 +199,9 @@ class OrderResponseService:
             overloaded=self._overloaded,
             expired=self._expired,
         )
+
+    def _answered(self, pending: PendingRequest) -> Answer | None:
+        return pending.answer
 
     def _time_out(self, pending: PendingRequest) -> Refusal:
         stage = _STUCK_IN.get(pending.status, "settlement")

@@ -17,11 +17,11 @@ import uvicorn
 import uvloop
 from uvicorn.server import ServerState
 
-from exchange.api.connections import ConnectionCounter, ProtocolLimits, ProtocolStatistics
-from exchange.api.protocol import make_http_protocol
-from exchange.api.refusals import Envelopes
-from exchange.api.request_reader import ProtocolSettings
-from exchange.api.ws_protocol import make_ws_protocol
+from exchange.api.transport.connections import ConnectionCounter, ProtocolLimits, ProtocolStatistics
+from exchange.api.transport.protocol import make_http_protocol
+from exchange.api.transport.refusals import Envelopes
+from exchange.api.transport.request_reader import ProtocolSettings
+from exchange.api.transport.ws_protocol import make_ws_protocol
 from exchange.base.clock import ManualClock
 
 P = ParamSpec("P")

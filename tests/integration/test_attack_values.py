@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from exchange.api.table import OPERATIONS
+from exchange.api.routes.table import OPERATIONS
 from tests.support.http_exchange import ADMIN_KEY, HttpExchange, http_exchange
 
 DEEP = 20_000

@@ -14,8 +14,8 @@ from schemathesis import Case, GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from exchange.api.errors import CATALOGUE
-from exchange.api.openapi import openapi_document
-from exchange.api.table import OPERATIONS
+from exchange.api.reference.openapi import openapi_document
+from exchange.api.routes.table import OPERATIONS
 from exchange.wire.requests import AmendRequest
 from tests.support.server import Server, running_server
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from exchange.api.errors import CATALOGUE
-from exchange.api.table import OPERATIONS
+from exchange.api.routes.table import OPERATIONS
 from tests.support.server import running_server
 
 BROWSER = (

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from exchange.api.connections import ConnectionCounter
-from exchange.api.protocol import HttpProtocol
+from exchange.api.transport.connections import ConnectionCounter
+from exchange.api.transport.protocol import HttpProtocol
 from tests.integration.protocol_harness import (
     SHORT_S,
     Peer,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from exchange.api.connections import ConnectionCounter
+from exchange.api.transport.connections import ConnectionCounter
 from tests.integration.protocol_harness import (
     SHORT_S,
     Answer,

@@ -13,10 +13,10 @@ from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
-from exchange.api.frame_channel import EXTENSION, FrameChannel
-from exchange.api.frames import binary_frame, text_frame
-from exchange.api.protocol import make_http_protocol
-from exchange.api.ws_protocol import WebSocketProtocol, make_ws_protocol
+from exchange.api.transport.frame_channel import EXTENSION, FrameChannel
+from exchange.api.transport.frames import binary_frame, text_frame
+from exchange.api.transport.protocol import make_http_protocol
+from exchange.api.transport.ws_protocol import WebSocketProtocol, make_ws_protocol
 from tests.integration.protocol_harness import (
     SHORT_S,
     Asgi,

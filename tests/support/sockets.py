@@ -6,7 +6,7 @@ import asyncio
 import json
 from typing import Any
 
-from exchange.api.frames import binary_frame, text_frame
+from exchange.api.transport.frames import binary_frame, text_frame
 from exchange.model.events import NewOrderAck
 from exchange.model.instrument import Instrument
 from exchange.model.types import InstrumentKind, OrderType, Side, TimeInForce

@@ -41,6 +41,10 @@ class PortfolioWatch:
         """A wish came true. While it waited, others of the team were coalesced with it: look once more."""
         return tuple(self._wish(account)) if account in self._past else ()
 
+    def outstanding(self) -> tuple[CancelOrders, ...]:
+        """A wish for every team past its limit: after a crash, which may have taken the one it was given."""
+        return tuple(wish for account in sorted(self._past) for wish in self._wish(account))
+
     def breaches(self, account: int) -> int:
         """How often fills carried ``account`` from within its limit past it."""
         return self._breaches.get(account, 0)

@@ -5,7 +5,7 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
 from exchange.api.app import build_api
-from exchange.api.table import OPERATIONS
+from exchange.api.routes.table import OPERATIONS
 from exchange.model.reasons import Code
 from tests.support.api import ask, still_context
 

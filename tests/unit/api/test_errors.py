@@ -8,7 +8,7 @@ from exchange.wire.errors import STATUSES, http_status
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 # A game opened twice by the command line, a socket logged in twice.
-UNREACHABLE_OVER_HTTP = {("refusals.py", "INVALID_REQUEST"), ("socket_session.py", "INVALID_REQUEST")}
+UNREACHABLE_OVER_HTTP = {("refusals.py", "INVALID_REQUEST"), ("session.py", "INVALID_REQUEST")}
 ROW = re.compile(r"^\| `([A-Z_]+)` \| (\d+) \| (.+) \| (.+) \|$", re.MULTILINE)
 
 

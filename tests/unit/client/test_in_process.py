@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from exchange.api.frames import text_frame
+from exchange.api.transport.frames import text_frame
 from exchange.base.bounds import IN_PROCESS_MESSAGES
 from exchange.client import ConnectionLost, InProcessTransport, RateLimited, Unauthenticated
 from exchange.client.answers import decode

@@ -40,7 +40,7 @@ def _system_cancels(running: Floor) -> list[CancelOrders]:
     return [command for command in commands if isinstance(command, CancelOrders)]
 
 
-# --- the ring ---------------------------------------------------------------------------------------------
+# --- the ring -------------------------------------------------------------------------------------------
 
 
 def _tiny_queues(monkeypatch: pytest.MonkeyPatch, reserved: int = SYSTEM_LANE_CAPACITY) -> None:
@@ -106,7 +106,7 @@ async def test_path_keeps_the_order_of_submission(monkeypatch: pytest.MonkeyPatc
         assert [each.order_id for each in submitted] == list(range(3, 103))
 
 
-# --- draining ---------------------------------------------------------------------------------------------
+# --- draining -------------------------------------------------------------------------------------------
 
 
 async def test_path_drain_finishes_what_settle_asks_for_meanwhile() -> None:
@@ -151,7 +151,7 @@ async def test_path_drain_answers_everybody() -> None:
             assert isinstance(await responses.wait_for_completion(pending), OrderAnswer)
 
 
-# --- publish fails ------------------------------------------------------------------------------------------
+# --- publish fails --------------------------------------------------------------------------------------
 
 
 class _Delays:
@@ -218,7 +218,7 @@ async def test_path_drains_though_publish_fails_on_the_last_batch() -> None:
         await running.stop()
 
 
-# --- resends and the journal ----------------------------------------------------------------------------------
+# --- resends and the journal ----------------------------------------------------------------------------
 
 
 async def test_path_resend_in_a_batch_that_fails_is_not_acknowledged() -> None:
@@ -244,7 +244,7 @@ async def test_path_resend_that_times_out_during_the_flush_does_not_know() -> No
                 assert answer.details == {"stage": "validation"}
 
 
-# --- system commands --------------------------------------------------------------------------------------------
+# --- system commands ------------------------------------------------------------------------------------
 
 
 async def test_path_system_command_passes_a_full_queue(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""State = replay(journal), on every interpreter; what cannot be replayed is named and nothing else happens."""
+"""State = replay(journal), on every interpreter; what cannot be replayed is named."""
 
 from __future__ import annotations
 
@@ -84,11 +84,11 @@ def _kinds(batches: list[Batch]) -> Counter[str]:
     return Counter(type(record.command).__name__ for record in decode_batches(batches))
 
 
-# --- the same again -----------------------------------------------------------------------------------------
+# --- the same again -------------------------------------------------------------------------------------
 
 
 def test_recovery_session_holds_every_kind_of_command() -> None:
-    """What the tests below replay is not a walk in the park: fills, cancels, amends, system and operator acts."""
+    """What the tests below replay has it all: fills, cancels, amends, system and operator acts."""
     kinds = sum((_kinds(_played(seed).batches) for seed in SEEDS), Counter())
     expected = (
         NewOrder,
@@ -177,7 +177,7 @@ def test_recovery_is_the_same_on_every_interpreter(
         assert interpreter.lacks in done.stderr
 
 
-# --- voids ----------------------------------------------------------------------------------------------------
+# --- voids ----------------------------------------------------------------------------------------------
 
 
 async def _with_void(batches: list[Batch], sequence: int) -> list[Batch]:
@@ -232,7 +232,7 @@ def _poison(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Venue, "apply", poisoned)
 
 
-# --- where it stops, what it tells ------------------------------------------------------------------------------
+# --- where it stops, what it tells ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("until", [1, 2, 100])
@@ -281,7 +281,7 @@ async def test_recovery_operator_acts_are_part_of_the_journal() -> None:
     assert (replayed.failure, replayed.core.admission.last_sequence) == (None, 3)
 
 
-# --- opening ----------------------------------------------------------------------------------------------------
+# --- opening --------------------------------------------------------------------------------------------
 
 
 async def test_open_game_begins_an_empty_journal_with_its_rules() -> None:
@@ -299,7 +299,7 @@ async def test_open_game_names_the_rules_that_differ() -> None:
     """A game keeps the rules it began with."""
     journal = MemoryJournal(random.Random(1))
     await open_game(journal, preset_rules("flow"), build_core, ManualClock())
-    with pytest.raises(StartError, match="instruments.*preset is flow"):
+    with pytest.raises(StartError, match=r"instruments.*preset is flow"):
         await open_game(journal, preset_rules("small"), build_core, ManualClock())
 
 
@@ -320,7 +320,7 @@ def test_journal_rules_refuses_a_journal_without_beginning() -> None:
         journal_rules(journal)
 
 
-# --- wishes of settle ---------------------------------------------------------------------------------------------
+# --- wishes of settle -----------------------------------------------------------------------------------
 
 
 async def _past_its_limit(running: Floor) -> int:

@@ -1,0 +1,1 @@
+"""``/ws``: the handshake, a socket's conversation, what it subscribes to."""

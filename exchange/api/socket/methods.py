@@ -1,0 +1,104 @@
+"""Methods of a socket that are operations of the HTTP API: the same handlers, given params."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from exchange.api.auth import Access
+from exchange.api.operation import Handler
+from exchange.api.routes import blotter, market, orders, positions
+from exchange.model.reasons import Category, Code, Refusal
+from exchange.wire import socket
+from exchange.wire.ids import CLIENT_PREFIX
+from exchange.wire.queries import (
+    CancelAllQuery,
+    NoQuery,
+    OrderbookQuery,
+    OrdersQuery,
+    Query,
+    SubmitQuery,
+    WaitFor,
+)
+from exchange.wire.requests import Request
+
+_NAMED_ONCE: Final = Refusal(
+    Category.INVALID, Code.INVALID_REQUEST, "An order is named by order_id or by client_order_id, one of them"
+)
+
+
+_NO_WAIT: Final = SubmitQuery()
+
+
+class Inputs(NamedTuple):
+    """``params`` as what HTTP takes from path, query and body."""
+
+    query: Query = NoQuery()
+    body: Request | None = None
+    path: Mapping[str, str] = {}
+
+
+class SocketMethod(msgspec.Struct, frozen=True):
+    """One row. The result of a command carries the order's id and time beside its data."""
+
+    name: str
+    access: Access
+    params: type[Request]
+    handler: Handler
+    inputs: Callable[[Any], Inputs | Refusal]
+    is_command: bool = False
+
+
+def _new_order(params: socket.NewOrderParams) -> Inputs:
+    wait = params.wait
+    return Inputs(_NO_WAIT if wait is WaitFor.VALIDATION else SubmitQuery(wait=wait), params)
+
+
+def _named_order(params: socket.OrderNameParams | socket.AmendParams) -> Inputs | Refusal:
+    order_id, client_order_id = params.order_id, params.client_order_id
+    if (order_id is None) is (client_order_id is None):
+        return _NAMED_ONCE
+    return Inputs(
+        path={"order_id": order_id if order_id is not None else f"{CLIENT_PREFIX}{client_order_id}"}
+    )
+
+
+def _amend(params: socket.AmendParams) -> Inputs | Refusal:
+    named = _named_order(params)
+    if isinstance(named, Refusal):
+        return named
+    return named._replace(body=params)
+
+
+def _cancel_all(params: socket.CancelAllParams) -> Inputs:
+    return Inputs(CancelAllQuery(instrument_id=params.instrument_id))
+
+
+def _open_orders(params: socket.OpenOrdersParams) -> Inputs:
+    return Inputs(OrdersQuery(instrument_id=params.instrument_id, after=params.after, limit=params.limit))
+
+
+def _book(params: socket.BookParams) -> Inputs:
+    return Inputs(OrderbookQuery(depth=params.depth), path={"instrument_id": params.instrument_id})
+
+
+def _nothing(params: socket.NoParams) -> Inputs:
+    return Inputs()
+
+
+_TABLE: Final = (
+    SocketMethod("order.new", Access.TRADER, socket.NewOrderParams, orders.submit_order, _new_order, True),
+    SocketMethod("order.cancel", Access.TRADER, socket.OrderNameParams, orders.cancel, _named_order, True),
+    SocketMethod("order.amend", Access.TRADER, socket.AmendParams, orders.amend, _amend, True),
+    SocketMethod(
+        "orders.cancel", Access.TRADER, socket.CancelAllParams, orders.cancel_all, _cancel_all, True
+    ),
+    SocketMethod("order.get", Access.TEAM, socket.OrderNameParams, blotter.get_order, _named_order),
+    SocketMethod("orders.open", Access.TEAM, socket.OpenOrdersParams, blotter.list_orders, _open_orders),
+    SocketMethod("positions.get", Access.TEAM, socket.NoParams, positions.get_own_positions, _nothing),
+    SocketMethod("book.get", Access.PUBLIC, socket.BookParams, market.get_orderbook, _book),
+)
+
+METHODS: Final[Mapping[str, SocketMethod]] = {method.name: method for method in _TABLE}
