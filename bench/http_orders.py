@@ -13,22 +13,22 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-from bench.load import LoadResult, RequestSource, drive, post
+from bench.load import LoadResult, RequestSource, Target, drive, post
 from bench.report import Figure, heading, show
-from bench.servers import TEAMS, order, running_echo, running_exchange
+from bench.servers import order, running_echo, running_exchange
 
 Results = dict[str, list[LoadResult]]
 LONE_ORDERS = 300
 
 
-def order_source(url: str, keys: list[str]) -> RequestSource:
+def order_source(server: Target) -> RequestSource:
     """Orders for each connection, with the key of its team."""
 
     def requests(connection: int) -> Iterator[bytes]:
-        key = keys[connection % len(keys)]
+        key = server.keys[connection % len(server.keys)]
         for number in itertools.count():
             body = json.dumps(order(number, connection)).encode()
-            yield post(url, "/exchange/orders", body, {"X-API-Key": key})
+            yield post(server.url, "/exchange/orders", body, {"X-API-Key": key})
 
     return requests
 
@@ -37,14 +37,15 @@ def measure(connections: int, rounds: int, seconds: float) -> Results:
     """Results per server, taken in turns, so that a machine that drifts drifts for all."""
     results: Results = {"echo": [], "durable": [], "off": []}
     with ExitStack() as stack:
-        echo = stack.enter_context(running_echo())
-        sources = {"echo": (echo, order_source(echo, ["k" * 47] * TEAMS))}
-        for name, synchronous in (("durable", "full"), ("off", "off")):
-            url, keys = stack.enter_context(running_exchange(synchronous))
-            sources[name] = (url, order_source(url, keys))
+        servers = {
+            "echo": stack.enter_context(running_echo()),
+            "durable": stack.enter_context(running_exchange("full")),
+            "off": stack.enter_context(running_exchange("off")),
+        }
         for _ in range(rounds):
-            for name, (url, source) in sources.items():
-                results[name].append(drive(url, source, connections=connections, seconds=seconds))
+            for name, server in servers.items():
+                source = order_source(server)
+                results[name].append(drive(server, source, connections=connections, seconds=seconds))
     failures = sum(result.failures for each in results.values() for result in each)
     if failures:
         raise RuntimeError(f"{failures} requests were not answered 200")
@@ -61,6 +62,7 @@ def main(arguments: list[str] | None = None) -> None:
     many = measure(50, given.rounds, given.seconds)
     _show_rates(many)
     show(Figure("50 connections, durable: rate / echo", _ratios(many, "durable"), at_least=0.45))
+    show(Figure("  the same by the server's CPU per request", _cpu_ratios(many, "durable")))
     show(Figure("50 connections, durable: p99 / echo's p99", _ratios(many, "durable", 0.99), at_most=3.0))
     show(Figure("50 connections, durability off: rate / echo", _ratios(many, "off"), at_least=0.60))
     one = measure(1, given.rounds, given.seconds / 2)
@@ -85,11 +87,18 @@ def _ratios(results: Results, name: str, share: float | None = None) -> list[flo
     return [value(ours) / value(echo) for ours, echo in zip(results[name], results["echo"], strict=True)]
 
 
+def _cpu_ratios(results: Results, name: str) -> list[float]:
+    pairs = zip(results[name], results["echo"], strict=True)
+    return [echo.cpu_per_request / ours.cpu_per_request for ours, echo in pairs]
+
+
 def _show_rates(results: Results) -> None:
     for name, each in results.items():
         rate = statistics.median(result.rate for result in each)
         p50, p99 = (statistics.median(r.percentile(share) for r in each) * 1e6 for share in (0.5, 0.99))
-        print(f"  {name:8} {rate:8,.0f} requests/s   p50 {p50:7,.0f} us   p99 {p99:7,.0f} us")
+        cpu = statistics.median(result.cpu_per_request for result in each) * 1e6
+        times = f"p50 {p50:7,.0f} us   p99 {p99:7,.0f} us   CPU {cpu:5,.0f} us"
+        print(f"  {name:8} {rate:8,.0f} requests/s   {times}")
 
 
 def _commit_seconds() -> float:
@@ -99,8 +108,8 @@ def _commit_seconds() -> float:
 
 def _validation_us() -> float:
     """What the server itself says of the time from registration to the answer."""
-    with running_exchange("off") as (url, keys):
-        totals = [_lone_order_ms(url, keys[0], number) for number in range(LONE_ORDERS)]
+    with running_exchange("off") as server:
+        totals = [_lone_order_ms(server.url, server.keys[0], number) for number in range(LONE_ORDERS)]
     return statistics.median(totals) * 1e3
 
 

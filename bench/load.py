@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -20,6 +21,20 @@ RequestSource = Callable[[int], Iterator[bytes]]
 """Gives each connection, by its number, an endless iterator of whole requests."""
 
 
+@dataclass(frozen=True)
+class Target:
+    """A server that is measured."""
+
+    url: str
+    pid: int
+    keys: tuple[str, ...] = ()
+
+    def cpu_seconds(self) -> float:
+        """Time its process has spent on a core so far."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @dataclass
 class LoadResult:
     """Latencies in seconds, of every request after the warm-up."""
@@ -27,6 +42,15 @@ class LoadResult:
     seconds: float
     latencies: list[float] = field(default_factory=list)
     failures: int = 0
+    requests: int = 0
+    """All of them, the warm-up's too."""
+    server_cpu_s: float = 0.0
+    """What the server used for all of them."""
+
+    @property
+    def cpu_per_request(self) -> float:
+        """Seconds of the server's core; steadier than the rate where the machine is busy."""
+        return self.server_cpu_s / self.requests
 
     @property
     def rate(self) -> float:
@@ -74,6 +98,7 @@ class _Connection(asyncio.Protocol):
         if end < 0 or len(self._answer) < end + 4 + _content_length(self._answer, end):
             return
         now = time.perf_counter()
+        self._result.requests += 1
         if self._sent >= self._count_from:
             self._result.latencies.append(now - self._sent)
             if not self._answer.startswith(b"HTTP/1.1 200"):
@@ -119,8 +144,11 @@ async def _drive(
 
 
 def drive(
-    url: str, requests: RequestSource, *, connections: int, seconds: float, warm_up_s: float = 0.5
+    server: Target, requests: RequestSource, *, connections: int, seconds: float, warm_up_s: float = 0.5
 ) -> LoadResult:
-    """Load ``url`` for ``seconds`` after a warm-up, this process pinned to the client's core."""
+    """Load ``server`` for ``seconds`` after a warm-up, this process pinned to the client's core."""
     pin(CLIENT_CORE)
-    return uvloop.run(_drive(url, requests, connections, warm_up_s, seconds))
+    before = server.cpu_seconds()
+    result = uvloop.run(_drive(server.url, requests, connections, warm_up_s, seconds))
+    result.server_cpu_s = server.cpu_seconds() - before
+    return result

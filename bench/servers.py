@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from bench.load import SERVER_CORE
+from bench.load import SERVER_CORE, Target
 from exchange.process import ServerProcess
 
 TEAMS: Final = 10
@@ -60,8 +60,8 @@ def on_server_core() -> list[str]:
 
 
 @contextmanager
-def running_exchange(synchronous: str = "full") -> Iterator[tuple[str, list[str]]]:
-    """A server on an empty game and the API keys of its teams: the first half only buys, the other sells."""
+def running_exchange(synchronous: str = "full") -> Iterator[Target]:
+    """A server on an empty game, with the keys of its teams: the first half only buys, the other sells."""
     with tempfile.TemporaryDirectory(prefix="exchange-bench-") as folder:
         config = Path(folder) / "bench.toml"
         config.write_text(_RULES.format(synchronous=synchronous))
@@ -72,11 +72,12 @@ def running_exchange(synchronous: str = "full") -> Iterator[tuple[str, list[str]
             log=Path(folder) / "log",
         )
         with server:
-            yield server.url, [_register(server.url, f"Team {number}") for number in range(TEAMS)]
+            keys = [_register(server.url, f"Team {number}") for number in range(TEAMS)]
+            yield Target(server.url, server.pid, tuple(keys))
 
 
 @contextmanager
-def running_echo(module: str = "bench.echo") -> Iterator[str]:
+def running_echo(module: str = "bench.echo") -> Iterator[Target]:
     """The baseline server."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -84,7 +85,7 @@ def running_echo(module: str = "bench.echo") -> Iterator[str]:
     child = subprocess.Popen([*on_server_core(), sys.executable, "-m", module, str(port)])
     try:
         _wait_for(port)
-        yield f"http://127.0.0.1:{port}"
+        yield Target(f"http://127.0.0.1:{port}", child.pid, ("k" * 47,))
     finally:
         child.terminate()
         child.wait()

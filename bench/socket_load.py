@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import uvloop
 
-from bench.load import CLIENT_CORE, LoadResult, pin
+from bench.load import CLIENT_CORE, LoadResult, Target, pin
 
 
 def frame(payload: bytes) -> bytes:
@@ -86,6 +86,7 @@ class _Socket(asyncio.Protocol):
 
     def _note(self, payload: bytes) -> None:
         now, sent = time.perf_counter(), self._sent.popleft()
+        self.result.requests += 1
         if sent >= self._began:
             self.result.latencies.append(now - sent)
             self.result.failures += b'"error"' in payload
@@ -111,8 +112,11 @@ async def _drive(
 
 
 def drive_socket(
-    url: str, key: str, requests: Iterator[bytes], *, in_flight: int, seconds: float, warm_up_s: float = 0.5
+    server: Target, requests: Iterator[bytes], *, in_flight: int, seconds: float, warm_up_s: float = 0.5
 ) -> LoadResult:
     """Load one socket for ``seconds`` after a warm-up, this process pinned to the client's core."""
     pin(CLIENT_CORE)
-    return uvloop.run(_drive(url, key, requests, in_flight, warm_up_s, seconds))
+    before = server.cpu_seconds()
+    result = uvloop.run(_drive(server.url, server.keys[0], requests, in_flight, warm_up_s, seconds))
+    result.server_cpu_s = server.cpu_seconds() - before
+    return result

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import statistics
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -35,19 +36,23 @@ def main(arguments: list[str] | None = None) -> None:
     results: dict[str, list[LoadResult]] = {"http echo": [], "socket echo": [], "durable": []}
     with ExitStack() as stack:
         echo = stack.enter_context(running_echo())
-        url, keys = stack.enter_context(running_exchange())
+        server = stack.enter_context(running_exchange())
         for _ in range(given.rounds):
-            source = order_source(echo, ["k" * 47] * TEAMS)
-            results["http echo"].append(drive(echo, source, connections=50, seconds=given.seconds))
-            for name, target in (("socket echo", echo), ("durable", url)):
+            http = drive(echo, order_source(echo), connections=50, seconds=given.seconds)
+            results["http echo"].append(http)
+            for name, target in (("socket echo", echo), ("durable", server)):
                 results[name].append(
-                    drive_socket(target, keys[0], _orders(), in_flight=IN_FLIGHT, seconds=given.seconds)
+                    drive_socket(target, _orders(), in_flight=IN_FLIGHT, seconds=given.seconds)
                 )
     for name, each in results.items():
-        print(f"  {name:12} {max(result.rate for result in each):8,.0f} requests/s (best)")
+        rate = statistics.median(result.rate for result in each)
+        cpu = statistics.median(result.cpu_per_request for result in each) * 1e6
+        print(f"  {name:12} {rate:8,.0f} requests/s   CPU {cpu:5,.0f} us")
     for name, aim in (("http echo", 0.5), ("socket echo", None)):
-        pairs = zip(results["durable"], results[name], strict=True)
+        pairs = list(zip(results["durable"], results[name], strict=True))
         show(Figure(f"durable: rate / {name}", [a.rate / b.rate for a, b in pairs], at_least=aim))
+        cpu_ratios = [b.cpu_per_request / a.cpu_per_request for a, b in pairs]
+        show(Figure("  the same by the server's CPU per request", cpu_ratios))
 
 
 if __name__ == "__main__":

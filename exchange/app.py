@@ -241,19 +241,23 @@ class Exchange:
             return
         crashed = not self._journal.was_clean
         if crashed:
+            self._log.warning("the last run did not stop cleanly", sequence=self._journal.last_sequence)
             for wish in self.core.settlement.portfolio.outstanding():
                 self.path.submit_system(wish)
-        has_grace = self.config.journal.restart_grace_s > 0
-        if crashed and has_grace and self.core.admission.phase is Phase.CONTINUOUS:
+        grace_s = self.config.journal.restart_grace_s
+        if crashed and grace_s > 0 and self.core.admission.phase is Phase.CONTINUOUS:
             self.path.submit_system(SetPhase(Phase.HALTED, RESTART_GRACE))
             self._reopens = True
         elif recovered.last_phase == SetPhase(Phase.HALTED, RESTART_GRACE):
             self._reopens = True
+        if self._reopens:
+            self._log.warning("market halted, cancels are taken", reopens_in_s=grace_s)
         self.health.run()
 
     async def _reopen_after_grace(self) -> None:
         await anyio.sleep(self.config.journal.restart_grace_s)
         self.path.submit_system(SetPhase(Phase.CONTINUOUS, RESTART_GRACE))
+        self._log.info("market reopened after the grace period")
 
 
 def _phase_now(recovered: Recovered, now_us: int) -> PhaseChange:

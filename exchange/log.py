@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line on standard error, or coloured text for people."""
+"""Structured logs: one JSON object a line on standard error, or text for people, coloured on a terminal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ def configure_logging(level: str = "info", *, json: bool = True) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
-    renderer: Processor = structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer()
+    renderer: Processor
+    if json:
+        renderer = structlog.processors.JSONRenderer()
+    else:
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[*shared, renderer],
@@ -33,6 +37,8 @@ def configure_logging(level: str = "info", *, json: bool = True) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(number)
+    # Two lines for every socket, and none of them says whose: worth reading only when hunting a fault.
+    logging.getLogger("uvicorn").setLevel(number if number < logging.INFO else max(number, logging.WARNING))
 
 
 def get_logger(name: str) -> Logger:

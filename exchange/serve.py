@@ -26,13 +26,15 @@ from exchange.app import Exchange
 from exchange.base.clock import Clock, SystemClock
 from exchange.base.entropy import Entropy, SystemEntropy
 from exchange.config import Config
-from exchange.journal.protocol import Journal
+from exchange.journal.files import files_in
+from exchange.journal.protocol import Journal, JournalMissing
 from exchange.journal.repair import accept_loss
 from exchange.journal.sqlite import SqliteJournal
+from exchange.log import get_logger
 from exchange.metrics import Metrics
 from exchange.model.commands import AcceptLoss
 from exchange.pipeline.health import State
-from exchange.pipeline.recovery import Progress, Recovered, note_operator_act
+from exchange.pipeline.recovery import Progress, Recovered, StartError, note_operator_act
 from exchange.services.game.keys import new_key
 
 ADMIN_KEY_FILE: Final = "admin.key"
@@ -45,6 +47,8 @@ SWITCH_INTERVAL_S: Final = 1e-4
 """A loop that never idles must give the journal's writer its turn: at the default of 5 ms a commit can take
 seconds (docs/decisions/0010-journal-files.md).
 """
+
+_LOG: Final = get_logger("server")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +74,10 @@ class Ready:
     def line(self) -> str:
         """One line for people and programs; begins with ``exchange ready on URL``."""
         halted = f"; READ-ONLY, {self.halted}" if self.halted else ""
+        records = "1 record" if self.records == 1 else f"{self.records} records"
         return (
             f"exchange ready on {self.url} (preset {self.preset}, {self.instruments} instruments,"
-            f" {self.records} records replayed, admin key in {self.data_dir / ADMIN_KEY_FILE}){halted}"
+            f" {records} replayed, admin key in {self.data_dir / ADMIN_KEY_FILE}){halted}"
         )
 
 
@@ -89,16 +94,18 @@ def read_or_make_admin_key(data_dir: Path, entropy: Entropy) -> str:
 def run_server(config: Config, acts: Acts, ready: Callable[[Ready], None], progress: Progress) -> int:
     """Serve until SIGINT or SIGTERM; the exit code.
 
-    Raises JournalError or StartError when the game cannot be opened, OSError for a busy port.
+    Raises JournalError, StartError or OSError when the game cannot be opened, StartError for a busy port.
     """
     return uvloop.run(_serve(config, acts, ready, progress))
 
 
 async def _serve(config: Config, acts: Acts, ready: Callable[[Ready], None], progress: Progress) -> int:
-    sock = bind(config.server.host, config.server.port)
+    sock = _bind(config.server.host, config.server.port)
     clock, metrics = SystemClock(), Metrics()
     journal = await _open_journal(config, acts, clock, metrics)
     stopping = anyio.Event()
+    # A start that is refused leaves the mark of the crash before it for the start that is not.
+    clean = journal.was_clean
     try:
         exchange = Exchange(
             config,
@@ -111,19 +118,28 @@ async def _serve(config: Config, acts: Acts, ready: Callable[[Ready], None], pro
         )
         void = (acts.void, acts.reason) if acts.void is not None else None
         recovered = await exchange.start(void=void, progress=progress)
+        _LOG.info("game replayed", records=recovered.records, sequence=journal.last_sequence)
         listener = _listener(config, exchange, sock, clock)
         _tune_interpreter()
-        await _run(exchange, listener, stopping, lambda: ready(_ready(config, listener, recovered, exchange)))
+        clean = False
+        drained = await _run(
+            exchange, listener, stopping, lambda: ready(_ready(config, listener, recovered, exchange))
+        )
+        clean = drained and exchange.health.state is State.DRAINING
     finally:
         sock.close()
-        await journal.close()
-    return EXIT_FAILED if exchange.health.state is State.FAILED else EXIT_CLEAN
+        await journal.close(clean=clean)
+    if not drained:
+        _LOG.error("not everything was settled in time", drain_timeout_s=config.server.drain_timeout_s)
+    _LOG.info("stopped", clean=clean)
+    return EXIT_FAILED if exchange.health.state is State.FAILED or not drained else EXIT_CLEAN
 
 
 async def _run(
     exchange: Exchange, listener: Listener, stopping: anyio.Event, announce: Callable[[], None]
-) -> None:
-    """Three awaits: listening, until told to stop, drained."""
+) -> bool:
+    """Three awaits: listening, until told to stop, drained. Whether it drained in time."""
+    drained = False
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
@@ -134,13 +150,25 @@ async def _run(
             await listener.wait_listening()
             announce()
             await stopping.wait()
+            _LOG.info("stopping: nothing new is taken, what was accepted is settled")
             path.cancel_scope.deadline = anyio.current_time() + exchange.config.server.drain_timeout_s
             exchange.stop()
+        drained = not path.cancel_scope.cancelled_caught
         listener.close()
+    return drained
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        return bind(host, port)
+    except OSError as error:
+        raise StartError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
 
 
 async def _open_journal(config: Config, acts: Acts, clock: Clock, metrics: Metrics) -> Journal:
     data_dir = Path(config.server.data)
+    if acts.void is not None and not files_in(data_dir).journal.exists():
+        raise JournalMissing(f"there is no game in {data_dir}")
     loss = None
     if acts.accept_loss_after is not None:
         loss = accept_loss(data_dir, acts.accept_loss_after, acts.reason, clock.now_us())

@@ -41,6 +41,9 @@ NO_STORE: Final = (b"cache-control", b"no-store")
 CHALLENGE: Final = (b"www-authenticate", b"Bearer")
 CLOSE: Final = (b"connection", b"close")
 
+PLAIN: Final = (JSON, NO_STORE)
+"""Headers of an envelope that has no others."""
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -48,7 +51,7 @@ class Rendered(NamedTuple):
     """An answer without the headers that depend on when it leaves."""
 
     status: int
-    headers: list[Header]
+    headers: tuple[Header, ...]
     body: bytes
 
 
@@ -57,16 +60,16 @@ def render(reply: Reply, request_id: str, now_us: int, grids: PriceGrids) -> Ren
     if type(reply) is Answered:
         timestamp_us = now_us if reply.timestamp_us is None else reply.timestamp_us
         envelope = ApiResponse(True, request_id, time_text(timestamp_us), reply.order_id, reply.data)
-        return Rendered(200, [JSON, NO_STORE, *reply.headers], _encode(envelope))
+        return Rendered(200, PLAIN + reply.headers if reply.headers else PLAIN, _encode(envelope))
     if isinstance(reply, Refusal):
         return _render_refusal(reply, request_id, now_us, grids)
     assert isinstance(reply, Document)
-    return Rendered(200, [(b"content-type", reply.media_type), *reply.headers], reply.body)
+    return Rendered(200, ((b"content-type", reply.media_type), *reply.headers), reply.body)
 
 
 def _render_refusal(refusal: Refusal, request_id: str, now_us: int, grids: PriceGrids) -> Rendered:
     status = http_status(refusal)
-    headers = [JSON, NO_STORE]
+    headers = [*PLAIN]
     if refusal.retry_after_ms is not None:
         headers.append((b"retry-after", b"%d" % max(1, -(-refusal.retry_after_ms // 1000))))
     if status == 401:
@@ -83,7 +86,7 @@ def _render_refusal(refusal: Refusal, request_id: str, now_us: int, grids: Price
         refused_order_id(refusal),
         error=api_error(refusal, grids),
     )
-    return Rendered(status, headers, _encode(envelope))
+    return Rendered(status, tuple(headers), _encode(envelope))
 
 
 def allow_header(methods: Sequence[str]) -> Header:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 
+import exchange
 import typer
 
 from exchange.cli import demo, flow, journal, serve, settings, team
 
 app = typer.Typer(
     name="exchange",
-    help="Run an exchange that bots trade on over HTTP and WebSocket.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
@@ -22,6 +22,21 @@ app.command()(flow.flow)
 app.add_typer(team.app, name="team")
 app.command("check-journal")(journal.check_journal)
 app.add_typer(settings.app, name="config")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        say(f"exchange {exchange.__version__}, API version {API_VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def command(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Run an exchange that bots trade on over HTTP and WebSocket."""
 
 
 def main() -> None:

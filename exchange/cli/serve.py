@@ -72,5 +72,5 @@ def serve(
     except (JournalError, StartError) as error:
         fail(str(error))
     except OSError as error:
-        fail(f"cannot listen on {settings.server.host}:{settings.server.port}: {error.strerror or error}")
+        fail(f"{settings.server.data}: {error.strerror or error}")
     raise typer.Exit(code)

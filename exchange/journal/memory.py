@@ -105,7 +105,8 @@ class MemoryJournal:
     def statistics(self) -> JournalStatistics:
         return self._tally.statistics(head_sequence=self._last_sequence, failed=self._failure is not None)
 
-    async def close(self) -> None:
+    async def close(self, *, clean: bool = True) -> None:
+        """See ``Journal``. Nothing is left that a next run could find ``clean`` in."""
         self._closed = True
         if self._flight is not None:
             await self._flight.ended.wait()

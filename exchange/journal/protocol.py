@@ -46,8 +46,11 @@ class Journal(Protocol):
 
     def statistics(self) -> JournalStatistics: ...
 
-    async def close(self) -> None:
-        """Wait for the append in flight and record a clean stop. Raises JournalFailed when it could not."""
+    async def close(self, *, clean: bool = True) -> None:
+        """Wait for the append in flight and record how the run ended. Raises JournalFailed when it could not.
+
+        ``clean`` is what the next run finds in ``was_clean``; a run that never began passes on its own.
+        """
         ...
 
 

@@ -146,7 +146,7 @@ class SqliteJournal:
             max_checkpoint_s=self._commits.max_checkpoint_ns / 1e9,
         )
 
-    async def close(self) -> None:
+    async def close(self, *, clean: bool = True) -> None:
         """See ``Journal``. After a failure it closes quietly: that was told, and the head stays not clean."""
         if self._closed:
             return
@@ -156,7 +156,7 @@ class SqliteJournal:
             # What the thread tells the loop comes before the end of this wait: nothing is in flight then.
             await asyncio.to_thread(self._commits.stop)
             self._turns.stop()
-            await asyncio.to_thread(self._finish)
+            await asyncio.to_thread(self._finish, clean)
         except (apsw.Error, OSError) as error:
             self._failure = error
             raise self._failed() from error
@@ -199,12 +199,12 @@ class SqliteJournal:
     def _head(self, *, clean: bool) -> Head:
         return Head(self._last_sequence, self._chain, clean)
 
-    def _finish(self) -> None:
+    def _finish(self, clean: bool) -> None:
         last: Head | None = None
         try:
             if self._failure is None:
                 self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-                last = self._head(clean=True)
+                last = self._head(clean=clean)
             else:
                 # Moving the log on could make durable what was refused, or lose what was not.
                 self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)

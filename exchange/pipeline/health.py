@@ -49,15 +49,12 @@ class Health:
         self._refusal: Refusal | None = _REFUSALS[State.STARTING]
         self._listener = listener
         self.cause: str | None = None
+        self.is_stale = False
+        """Whether what is read may be half-applied. Kept, because every stage asks it of every command."""
 
     @property
     def state(self) -> State:
         return self._state
-
-    @property
-    def is_stale(self) -> bool:
-        """Whether what is read may be half-applied."""
-        return self._state in (State.HALTED, State.FAILED)
 
     def refusal(self) -> Refusal | None:
         """What a command is answered now, None while they are taken."""
@@ -89,5 +86,6 @@ class Health:
     def _move(self, state: State, cause: str | None) -> None:
         self._state = state
         self._refusal = _REFUSALS.get(state)
+        self.is_stale = state in (State.HALTED, State.FAILED)
         self.cause = cause
         self._listener(state)

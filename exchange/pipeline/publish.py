@@ -224,4 +224,4 @@ class PublishStage(Stage[Outgoing]):
             self._publisher.publish(batch)
 
     async def _pass_sentinel(self) -> None:
-        self._log.info("everything was published")
+        self._log.info("everything accepted is settled and published")

@@ -220,7 +220,6 @@ class OrderResponseService:
             self._seconds.observe((pending.finished_ns - pending.registered_ns) / 1e9)
         kept = self._kept
         kept[pending.account, pending.request_id] = pending
-        kept.move_to_end((pending.account, pending.request_id))
         if len(kept) > KEPT_RESPONSES:
             kept.popitem(last=False)
         if self._config.enable_detailed_logging:

@@ -53,6 +53,7 @@ class SettleStage(Stage[Matched]):
     async def _process(self, batch: list[Matched]) -> None:
         with self._meter.batch(len(batch)):
             results = [result for item in batch if (result := self._settle(item)) is not None]
+        self._count(results)
         for result in results:
             await self._websocket_queue.put(result)
 
@@ -76,15 +77,11 @@ class SettleStage(Stage[Matched]):
             return None
         if pending is not None:
             self._responses.complete(pending, settled.answer)
-        self._count(record, item.events)
         return Outgoing(record, item.events, settled.private)
 
-    def _count(self, record: Record, events: list[AnyVenueEvent]) -> None:
-        if isinstance(record.command, NewOrder):
-            self._metrics.orders.inc()
-        for event in events:
-            if isinstance(event, Traded):
-                self._metrics.trades.inc()
+    def _count(self, results: list[Outgoing]) -> None:
+        self._metrics.orders.inc(sum(type(result.record.command) is NewOrder for result in results))
+        self._metrics.trades.inc(sum(type(event) is Traded for result in results for event in result.events))
 
     def _give_up(self, pending: PendingRequest | None) -> None:
         if pending is not None:

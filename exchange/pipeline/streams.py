@@ -77,7 +77,8 @@ class PrivateStreams:
 
     def append(self, event: AnyPrivateEvent) -> None:
         """Keep one event; raises :class:`StreamGap`."""
-        self.of(event.account).append(event.seq, event)
+        ring = self._rings.get(event.account) or self.of(event.account)
+        ring.append(event.seq, event)
 
     def restore(self, private: Iterable[AnyPrivateEvent]) -> None:
         """Keep what a replay tells again; nothing is sent."""

@@ -150,7 +150,7 @@ class PositionDetail(Data, frozen=True, kw_only=True):
     """Average-cost accounting; money in the currency, received positive."""
 
     position: int
-    average_price: float | None
+    average_price: float | None = None
     realised_pnl: float
     unrealised_pnl: float
     mark_price: float

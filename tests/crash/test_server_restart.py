@@ -102,6 +102,21 @@ async def _until_phase(session: aiohttp.ClientSession, trader: Trader, phase: st
                 return
 
 
+async def test_refused_start_keeps_the_mark_of_the_crash(tmp_path: Path) -> None:
+    """A start with wrong settings after a kill does not cost the next one its grace period."""
+    async with client_session() as session:
+        with _server(tmp_path) as server:
+            trader = await register(session, server.url, "T", 1)
+            server.kill()
+        with pytest.raises(ServerDidNotStart, match="other rules"):
+            ServerProcess(tmp_path / "data", ["--preset", "small"]).start()
+        assert not check(tmp_path / "data").clean
+        with _server(tmp_path, environment={}) as server:
+            trader.url = server.url
+            assert (await _order(session, trader))[0] == 409
+            assert "did not stop cleanly" in server.log_text()
+
+
 # --- a command that makes match raise -------------------------------------------------------------------
 
 
@@ -125,6 +140,7 @@ async def test_poisoned_command_halts_and_can_be_voided(tmp_path: Path) -> None:
             assert (await _order(session, trader))[0] == 503
             order = await trader.get(session, f"/exchange/orders/{kept['order_id']}")
             assert order["status"] == "open"
+        assert not check(tmp_path / "data").clean
         void = ["--void", str(poisoned + 1), "--reason", "planted by a test"]
         with _server(tmp_path, void, module=BUGGY) as server:
             trader.url = server.url

@@ -154,7 +154,7 @@ def test_serve_says_when_it_is_ready_and_stops_with_0(tmp_path: Path) -> None:
     assert process.stdout is not None
     line = process.stdout.readline()
     assert re.fullmatch(
-        r"exchange ready on http://127\.0\.0\.1:\d+ \(preset small, 22 instruments, 1 records replayed,"
+        r"exchange ready on http://127\.0\.0\.1:\d+ \(preset small, 22 instruments, 1 record replayed,"
         r" admin key in data/exchange/admin\.key\)\n",
         line,
     )

@@ -28,12 +28,12 @@ class ForgetfulJournal(SqliteJournal):
         done.set_result(None)
         return done
 
-    async def close(self) -> None:
+    async def close(self, *, clean: bool = True) -> None:
         if self._writer is not None:
             self._writer.cancel()
             while self._late:
                 await super().append(self._late.popleft())
-        await super().close()
+        await super().close(clean=clean)
 
     async def _write_late(self) -> None:
         while True:

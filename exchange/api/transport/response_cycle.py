@@ -8,6 +8,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 
 from exchange.api.transport.refusals import INTERNAL_ERROR, Envelopes
 
+ANSWER: Final = "exchange.answer"
+"""Name of the ASGI extension in a request's scope."""
+
 _BODYLESS: Final = frozenset((204, 304))
 _FRAMING: Final = frozenset((b"content-length", b"transfer-encoding", b"connection"))
 
@@ -40,6 +43,26 @@ class ResponseCycle(RequestResponseCycle):
             self._send_body(message.get("body", b""), message.get("more_body", False))
         else:
             self._start(message["status"], message.get("headers", ()))
+
+    def answer(self, head: bytes, body: bytes) -> bool:
+        """Write a whole answer, ``head`` with its blank line; False where only :meth:`send` can do it right.
+
+        The extension ``exchange.answer``: what ASGI does in two messages, for answers made of known parts.
+        """
+        if (
+            self.flow.write_paused
+            or self.disconnected
+            or self.response_started
+            or not self.keep_alive
+            or self.default_headers
+            or self.scope["method"] == "HEAD"
+        ):
+            return False
+        self.response_started = self.response_complete = True
+        self.waiting_for_100_continue = False
+        self.transport.write(head + body)
+        self._end()
+        return True
 
     async def receive(self) -> Any:
         """ASGI ``receive``: the body as it arrives, then ``http.disconnect`` when the exchange is over."""
@@ -124,9 +147,14 @@ class ResponseCycle(RequestResponseCycle):
         if self.expected_content_length != 0:
             raise RuntimeError("Response content shorter than Content-Length")
         self.response_complete = True
-        self.message_event.set()
         if not self.keep_alive:
             self.transport.close()
+        self._end()
+
+    def _end(self) -> None:
+        # The extension is this object's own method: left there, each request would be a cycle to collect.
+        self.scope.pop("extensions", None)
+        self.message_event.set()
         self.on_response()
 
 

@@ -86,6 +86,6 @@ def test_render_document_is_as_it_is() -> None:
     """A document is no envelope."""
     assert _render(Document(b"text/css", b"p {}", ((b"a", b"b"),))) == (
         200,
-        [(b"content-type", b"text/css"), (b"a", b"b")],
+        ((b"content-type", b"text/css"), (b"a", b"b")),
         b"p {}",
     )

@@ -190,17 +190,19 @@ async def test_recovery_after_a_void_is_deterministic_and_leaves_out_that_comman
     """An order that was voided never was, whatever traded with it; the rest replays, and balances."""
     batches = _played(SEEDS[1]).batches
     orders = [r.sequence for r in decode_batches(batches) if isinstance(r.command, NewOrder)]
-    for sequence in random.Random(5).sample(orders, 10):
+    lived = replay(batches).core.state_hash()
+    for place, sequence in enumerate(random.Random(5).sample(orders, 10)):
         voided = await _with_void(batches, sequence)
         first, second = replay(voided), replay(voided)
         assert first.failure is None
         assert digest(first.core, first.streams) == digest(second.core, second.streams)
         assert first.core.register.get(sequence) is None
+        assert first.core.state_hash() != lived
         check_ledger(first.core.ledger)
-        save(voided, tmp_path / "voided")
-        assert first.core.state_hash() != replay(batches).core.state_hash()
-    done = _replay_in(INTERPRETERS[0], tmp_path / "voided", "random")
-    assert done.stdout.strip() == digest(first.core, first.streams), done.stderr
+        if place == 0:
+            save(voided, tmp_path / "voided")
+            done = _replay_in(INTERPRETERS[0], tmp_path / "voided", "random")
+            assert done.stdout.strip() == digest(first.core, first.streams), done.stderr
 
 
 async def test_recovery_void_counts_although_it_comes_later(monkeypatch: pytest.MonkeyPatch) -> None:
