@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from typing import Annotated
 
-import exchange
 import typer
 
+from exchange import __version__
+from exchange.api.context import API_VERSION
 from exchange.cli import demo, flow, journal, serve, settings, team
+from exchange.cli.console import say
 
 app = typer.Typer(
     name="exchange",
@@ -26,7 +29,7 @@ app.add_typer(settings.app, name="config")
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        say(f"exchange {exchange.__version__}, API version {API_VERSION}")
+        say(f"exchange {__version__}, API version {API_VERSION}")
         raise typer.Exit
 
 

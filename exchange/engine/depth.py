@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from exchange.engine.book import Depth, Level, best_levels
 from exchange.model.events import Acknowledged, Amended, AnyVenueEvent, Cancelled, Traded
 from exchange.model.types import Side
 
-__all__ = ["BookEvent", "Depth", "DepthView", "Level", "LevelChange"]
+__all__ = ["BOOK_EVENTS", "BookEvent", "Depth", "DepthView", "Level", "LevelChange"]
 
 BookEvent: TypeAlias = Acknowledged | Traded | Cancelled | Amended
 """The events that have an instrument and may change its levels."""
+
+BOOK_EVENTS: Final = (Acknowledged, Traded, Cancelled, Amended)
+"""The same for isinstance, which takes four times as long with a union."""
 
 LevelChange: TypeAlias = tuple[Side, int, int]
 """Side, price in ticks, and the lots that rest there now; 0 when the level is gone."""
@@ -35,23 +38,26 @@ class DepthView:
         """
         entered: Acknowledged | None = None
         for event in events:
-            match event:
-                case Acknowledged(instrument_id=self._instrument_id):
-                    # Counted as if it rested; its trades and its cancel take it out again.
-                    entered = event
-                    self._of(event.side).add(event.price_ticks, event.quantity)
-                case Traded(instrument_id=self._instrument_id):
-                    self._of(event.taker_side.opposite).add(event.price_ticks, -event.quantity)
-                    if entered is not None and event.taker_order_id == entered.order_id:
-                        self._of(entered.side).add(entered.price_ticks, -event.quantity)
-                case Cancelled(instrument_id=self._instrument_id):
-                    self._of(event.side).add(event.price_ticks, -event.remaining)
-                case Amended(instrument_id=self._instrument_id):
-                    totals = self._of(event.side)
-                    totals.add(event.old_price_ticks, -event.old_remaining)
-                    totals.add(event.price_ticks, event.remaining)
-                case _:
-                    pass
+            if not isinstance(event, BOOK_EVENTS) or event.instrument_id != self._instrument_id:
+                continue
+            # On the order path: a pattern with an attribute in it costs twice an isinstance.
+            if isinstance(event, Acknowledged):
+                # Counted as if it rested; its trades and its cancel take it out again.
+                entered = event
+                self._of(event.side).add(event.price_ticks, event.quantity)
+            elif isinstance(event, Traded):
+                makers, takers = (
+                    (self._asks, self._bids) if event.taker_side is _BUY else (self._bids, self._asks)
+                )
+                makers.add(event.price_ticks, -event.quantity)
+                if entered is not None and event.taker_order_id == entered.order_id:
+                    takers.add(entered.price_ticks, -event.quantity)
+            elif isinstance(event, Cancelled):
+                self._of(event.side).add(event.price_ticks, -event.remaining)
+            else:
+                totals = self._of(event.side)
+                totals.add(event.old_price_ticks, -event.old_remaining)
+                totals.add(event.price_ticks, event.remaining)
         return [*self._bids.take_changes(_BUY), *self._asks.take_changes(_SELL)]
 
     def snapshot(self, levels: int) -> Depth:

@@ -8,7 +8,7 @@ from functools import partial
 
 import msgspec
 
-from exchange.engine.depth import BookEvent
+from exchange.engine.depth import BOOK_EVENTS, BookEvent
 from exchange.log import Logger
 from exchange.metrics import Metrics
 from exchange.model.commands import Record, RotateKey
@@ -130,7 +130,7 @@ class Publisher:
             news.private.setdefault(told.account, []).append(told)
         by_instrument: dict[str, list[BookEvent]] = {}
         for event in item.events:
-            if isinstance(event, BookEvent):
+            if isinstance(event, BOOK_EVENTS):
                 by_instrument.setdefault(event.instrument_id, []).append(event)
                 if isinstance(event, Traded):
                     self._keep_trade(event, record, news)

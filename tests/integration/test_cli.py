@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import pytest
 
+from exchange import __version__
+from exchange.api.context import API_VERSION
 from exchange.config import Config
 from exchange.process import ServerProcess
 from tests.support.commands import run, start
@@ -101,6 +103,27 @@ def test_team_add_may_give_a_role_that_is_not_open(game: Game) -> None:
     done = run("team", "add", "House", "retail", "--url", game.server.url, "--admin-key", key_file)
     assert done.returncode == 0, done.stderr
     assert "role     retail" in done.stdout
+
+
+def test_serve_voids_nothing_where_there_is_no_game(tmp_path: Path) -> None:
+    """A mistyped folder is named, and not made."""
+    done = run("serve", "--port", "0", "--data", tmp_path / "typo", "--void", "3", "--reason", "x")
+    assert done.returncode == 1
+    assert "there is no game in" in done.stderr
+    assert not (tmp_path / "typo").exists()
+
+
+def test_serve_names_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    """The complaint is about the folder, not about the port."""
+    (tmp_path / "file").touch()
+    done = run("serve", "--port", "0", "--data", tmp_path / "file" / "game")
+    assert done.returncode == 1
+    assert str(tmp_path / "file" / "game") in done.stderr
+
+
+def test_version_tells_that_of_the_program_and_of_the_api() -> None:
+    """What a report of a fault begins with."""
+    assert run("--version").stdout == f"exchange {__version__}, API version {API_VERSION}\n"
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from collections.abc import Callable
 DEADLINE_S = 20.0
 
 
-async def until(condition: Callable[[], bool]) -> None:
+async def until(condition: Callable[[], bool], deadline_s: float = DEADLINE_S) -> None:
     """Let the loop go on until ``condition`` holds; raises TimeoutError."""
     loop = asyncio.get_running_loop()
-    end = loop.time() + DEADLINE_S
+    end = loop.time() + deadline_s
     while not condition():
         if loop.time() > end:
             raise TimeoutError

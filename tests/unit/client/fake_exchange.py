@@ -60,6 +60,7 @@ class FakeExchange:
         self.takes_key_from_header = True
         self.ignored: list[str] = []
         self.logins: list[str] = []
+        self.subscribes = 0
         self.faults: deque[Fault] = deque()
         self.calls: list[str] = []
         self.orders: dict[str, dict[str, Any]] = {}
@@ -301,6 +302,7 @@ class FakeSocket:
 
     def _subscribe(self, request_id: int, params: dict[str, Any]) -> None:
         exchange = self._exchange
+        exchange.subscribes += 1
         states, begin = [], []
         if not self.channels.isdisjoint(params["channels"]):
             error = {"code": "ALREADY_SUBSCRIBED", "message": "no"}

@@ -175,6 +175,22 @@ async def test_break_and_return_are_told_between_the_events() -> None:
         assert numbers(await read_until(stream, has(PositionUpdate)), PositionUpdate) == [2]
 
 
+async def test_book_is_out_of_date_only_while_the_connection_is_gone() -> None:
+    """Resumed without anything missed it is as good as before."""
+    exchange = FakeExchange()
+    async with fake_client(exchange) as client:
+        stream = client.events("book.SPX")
+        await stream.open()
+        await read_until(stream, has(BookSnapshot))
+        book = client.live_book("SPX")
+        assert book is not None
+        synced: list[bool] = []
+        client.on_event(lambda event: synced.append(book.is_synced))
+        exchange.hang_up()
+        await read_until(stream, has(Reconnected))
+        assert synced == [False, True]
+
+
 async def test_private_stream_too_old_to_resume_is_reset_with_a_snapshot() -> None:
     """Away longer than the exchange keeps events: the reader is told so before the snapshot."""
     exchange = FakeExchange()
@@ -246,6 +262,10 @@ async def test_reset_waits_for_room_as_well(monkeypatch: pytest.MonkeyPatch) -> 
         await until(lambda: client.account.is_live)
         exchange.restart("two")
         await until(lambda: bool(exchange.sockets) and exchange.sockets[0].channels == {"private"})
+        asked = exchange.subscribes
+        for _ in range(20):
+            await client.status()
+        assert exchange.subscribes == asked
         events = await read_until(stream, has(StreamReset))
         assert numbers(events, TradeEvent) == [1, 2, 3]
         assert events[-1] == StreamReset("trades.SPX", 3, "new_epoch")
