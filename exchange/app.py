@@ -167,7 +167,6 @@ class Exchange:
     def _publisher(self, hub: Hub, recovered: Recovered, epoch: str) -> Publisher:
         core, now_us = recovered.core, self._clock.now_us()
         grids = price_grids(core.rules.instruments)
-        depth = {name: core.venue.depth(name, sys.maxsize) for name in grids}
         snapshots = PositionSnapshots(core.register, core.ledger, core.settlement, grids, self._clock)
         return Publisher(
             hub,
@@ -252,6 +251,7 @@ class Exchange:
 
     async def _reopen_after_grace(self) -> None:
         await anyio.sleep(self.config.journal.restart_grace_s)
+        self.path.submit_system(SetPhase(Phase.REOPENING, RESTART_GRACE))
         self.path.submit_system(SetPhase(Phase.CONTINUOUS, RESTART_GRACE))
 
 

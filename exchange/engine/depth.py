@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
-from exchange.engine.book import Depth, Level, best_levels
-from exchange.model.events import Acknowledged, Amended, AnyVenueEvent, Cancelled, Traded
+from exchange.engine.book import MARKET_ASK, MARKET_BID, Depth, Level, best_levels
+from exchange.model.events import (
+    Acknowledged,
+    Amended,
+    AnyVenueEvent,
+    Cancelled,
+    LevelChange,
+    Traded,
+    Uncrossed,
+)
 from exchange.model.types import Side
 
 __all__ = ["BookEvent", "Depth", "DepthView", "Level", "LevelChange"]
 
-BookEvent: TypeAlias = Acknowledged | Traded | Cancelled | Amended
-"""The events that have an instrument and may change its levels."""
+_UNSHOWN: Final = frozenset({MARKET_BID, MARKET_ASK})
 
-LevelChange: TypeAlias = tuple[Side, int, int]
-"""Side, price in ticks, and the lots that rest there now; 0 when the level is gone."""
+BookEvent: TypeAlias = Acknowledged | Traded | Uncrossed | Cancelled | Amended
+"""The events that have an instrument and may change its levels."""
 
 _BUY, _SELL = Side.BUY, Side.SELL
 
@@ -40,10 +47,13 @@ class DepthView:
                     # Counted as if it rested; its trades and its cancel take it out again.
                     entered = event
                     self._of(event.side).add(event.price_ticks, event.quantity)
-                case Traded(instrument_id=self._instrument_id):
+                case Traded(instrument_id=self._instrument_id, auction_id=None):
                     self._of(event.taker_side.opposite).add(event.price_ticks, -event.quantity)
                     if entered is not None and event.taker_order_id == entered.order_id:
                         self._of(entered.side).add(entered.price_ticks, -event.quantity)
+                case Uncrossed(instrument_id=self._instrument_id):
+                    for side, price_ticks, quantity in event.levels:
+                        self._of(side).put(price_ticks, quantity)
                 case Cancelled(instrument_id=self._instrument_id):
                     self._of(event.side).add(event.price_ticks, -event.remaining)
                 case Amended(instrument_id=self._instrument_id):
@@ -70,10 +80,12 @@ class _Totals:
         self._before: dict[int, int] = {}
 
     def add(self, price_ticks: int, quantity: int) -> None:
-        total = self.now.get(price_ticks, 0)
-        self._before.setdefault(price_ticks, total)
-        if total + quantity:
-            self.now[price_ticks] = total + quantity
+        self.put(price_ticks, self.now.get(price_ticks, 0) + quantity)
+
+    def put(self, price_ticks: int, total: int) -> None:
+        self._before.setdefault(price_ticks, self.now.get(price_ticks, 0))
+        if total:
+            self.now[price_ticks] = total
         else:
             self.now.pop(price_ticks, None)
 
@@ -81,5 +93,5 @@ class _Totals:
         before, self._before = self._before, {}
         for price_ticks, total in before.items():
             now = self.now.get(price_ticks, 0)
-            if now != total:
+            if now != total and price_ticks not in _UNSHOWN:
                 yield side, price_ticks, now
