@@ -25,7 +25,7 @@ from exchange.model.commands import (
     SetPhase,
 )
 from exchange.model.events import AnyVenueEvent, Cancelled, PhaseChanged
-from exchange.model.phases import MarketPhases, Matching
+from exchange.model.phases import MarketPhases, Matching, first_phase
 from exchange.model.rules import GameRules
 from exchange.model.types import CancelReason, Phase, SelfTradePrevention, Side, TimeInForce
 
@@ -47,7 +47,7 @@ class Venue:
 
     def __init__(self, rules: GameRules) -> None:
         prevent = rules.self_trade_prevention is SelfTradePrevention.CANCEL_TAKER
-        self._phases = MarketPhases(Phase.CONTINUOUS)
+        self._phases = MarketPhases(first_phase(rules))
         self._trades = TradeCounter()
         self._bands = price_bands(rules)
         self._books = {
@@ -56,6 +56,8 @@ class Venue:
         self._matchers = {
             instrument_id: Matcher(book, self._trades, prevent) for instrument_id, book in self._books.items()
         }
+        for matcher in self._matchers.values():
+            matcher.in_call = not self._phases.is_plain
 
     def apply(self, record: Record) -> list[AnyVenueEvent]:
         """Carry out a command; gives its events in the order in which they happened."""

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from exchange.model.commands import SetPhase
+from exchange.model.rules import GameRules
 from exchange.model.types import Phase
 
 
@@ -60,6 +61,11 @@ INSTRUMENT_PHASES: Final = frozenset({Phase.HALTED, Phase.REOPENING, Phase.CONTI
 """What one instrument can be put in: halted, called, or back to whatever the market does."""
 
 
+def first_phase(rules: GameRules) -> Phase:
+    """Where a game begins: a market that has hours waits for them."""
+    return Phase.CONTINUOUS if rules.schedule is None else Phase.CLOSED
+
+
 class PhaseMark(msgspec.Struct, frozen=True):
     """A phase, why, and since when; ``since_us`` is None for the phase a game begins with."""
 
@@ -101,7 +107,8 @@ class MarketPhases:
 
     def apply(self, command: SetPhase, timestamp_us: int) -> None:
         """Move on. The close of the market ends every halt of a single instrument."""
-        mark = PhaseMark(command.phase, command.reason, timestamp_us)
+        since_us = timestamp_us if command.due_us is None else command.due_us
+        mark = PhaseMark(command.phase, command.reason, since_us)
         if command.instrument_id is None:
             if command.phase is Phase.CLOSED:
                 self.instruments.clear()

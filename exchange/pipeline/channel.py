@@ -33,7 +33,7 @@ def system_key(command: AnyCommand) -> Hashable:
     if isinstance(command, CancelOrders):
         return CancelOrders, command.account, command.reason
     if isinstance(command, SetPhase):
-        return SetPhase, command.instrument_id, command.phase
+        return SetPhase, command.instrument_id, command.phase, command.due_us
     return type(command)
 
 

@@ -327,6 +327,14 @@ class AdminStatus(Data, frozen=True, kw_only=True):
     state_hash: str | None = None
 
 
+class PhaseSet(Data, frozen=True, kw_only=True):
+    """Everything after ``sequence`` is judged by ``phase``."""
+
+    phase: Phase
+    sequence: int
+    instrument_id: str | None = None
+
+
 class Health(Data, frozen=True, kw_only=True):
     """``status`` is ok, starting, draining, halted or failed."""
 

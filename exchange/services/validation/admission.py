@@ -23,7 +23,7 @@ from exchange.model.commands import (
     RotateKey,
     SetPhase,
 )
-from exchange.model.phases import MarketPhases
+from exchange.model.phases import MarketPhases, first_phase
 from exchange.model.reasons import Refusal
 from exchange.model.rules import GameRules
 from exchange.model.types import OrderType, Phase
@@ -48,7 +48,7 @@ class Admission:
         instruments = {each.instrument_id: each for each in rules.instruments}
         self._instruments = frozenset(instruments)
         self._checks = {role.name: compile_role(role, instruments, exposure) for role in rules.roles}
-        self._phases = MarketPhases(Phase.CONTINUOUS)
+        self._phases = MarketPhases(first_phase(rules))
         self._acts = Acts(rules, teams, self._phases)
         self._register = register
         self._exposure = exposure
