@@ -166,7 +166,8 @@ class _Fills:
         self._by_account = book.by_account
         self._side = side
         self._queue = dict(side.queue)
-        self._orders = iter(list(side.orders()))
+        # Sorted at once, looked up one by one: together they would be the longest step of all.
+        self._orders = map(side.queue.__getitem__, sorted(side.queue))
         self._order: RestingOrder | None = None
         self._taken: dict[int, int] = {}
         self.left = 0
