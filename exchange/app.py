@@ -21,6 +21,7 @@ from exchange.api.transport.gone import ClientGone
 from exchange.base.clock import Clock
 from exchange.base.entropy import Entropy
 from exchange.config import Config
+from exchange.engine.market_day import Timers
 from exchange.engine.venue import Venue
 from exchange.journal.protocol import Journal, JournalMissing
 from exchange.journal.stopped import StoppedJournal
@@ -29,11 +30,11 @@ from exchange.metrics import Metrics
 from exchange.model.commands import SetPhase, Void
 from exchange.model.roles import Role
 from exchange.model.rules import GameRules
-from exchange.model.types import Phase
 from exchange.pipeline.book_feed import BookFeed
 from exchange.pipeline.core import Core
 from exchange.pipeline.health import Health, State
 from exchange.pipeline.hub import Hub
+from exchange.pipeline.market_clock import MarketClock
 from exchange.pipeline.path import OrderPath
 from exchange.pipeline.publish import Publisher
 from exchange.pipeline.recovery import (
@@ -46,6 +47,7 @@ from exchange.pipeline.recovery import (
     recover,
 )
 from exchange.pipeline.streams import PHASE_CHANNEL, PhaseFeed
+from exchange.pipeline.supervisor import every
 from exchange.services.game.keys import hash_key
 from exchange.services.game.teams import TeamRegistry
 from exchange.services.orders.register import OrderRegister
@@ -59,7 +61,6 @@ from exchange.wire.events import PhaseChange
 from exchange.wire.orders import price_grids
 from exchange.wire.times import time_text
 
-RESTART_GRACE: Final = "restart_grace"
 EPOCH_BYTES: Final = 6
 
 
@@ -116,7 +117,7 @@ class Exchange:
         self._entropy = entropy
         self._admin_key = admin_key
         self._log = get_logger("exchange")
-        self._reopens = False
+        self.market_clock: MarketClock
         self.core: Core
         self.path: OrderPath
         self.api: ASGIApp
@@ -144,6 +145,7 @@ class Exchange:
             log=self._log,
             metrics=self.metrics,
         )
+        self.market_clock = self._market_clock()
         context = self._context()
         api = build_api(context, stream_routes(context, hub, publisher, epoch))
         self.api = ClientGone(api, self.metrics.client_gone.inc)
@@ -154,8 +156,7 @@ class Exchange:
     async def run(self) -> None:
         """Until :meth:`stop`, with everything accepted before it settled and published."""
         async with anyio.create_task_group() as tasks:
-            if self._reopens:
-                tasks.start_soon(self._reopen_after_grace)
+            tasks.start_soon(every, self.config.market.check_interval_s, self.market_clock.check)
             await self.path.run()
             tasks.cancel_scope.cancel()
 
@@ -179,6 +180,21 @@ class Exchange:
             phase=PhaseFeed(_phase_now(recovered, now_us)),
             log=self._log,
         )
+
+    def _market_clock(self) -> MarketClock:
+        grace_s, reopening_s = self.config.journal.restart_grace_s, self.config.market.reopening_s
+        return MarketClock(
+            self.core.admission.phases,
+            self.core.rules.schedule,
+            Timers(grace_us=round(grace_s * 1e6), reopening_us=round(reopening_s * 1e6)),
+            clock=self._clock,
+            submit=self._submit_phase,
+        )
+
+    def _submit_phase(self, command: SetPhase) -> None:
+        # A halted venue and a draining one sequence nothing: what is due now is due after the next start.
+        if self.health.state in (State.STARTING, State.RUNNING):
+            self.path.submit_system(command)
 
     def _context(self) -> ApiContext:
         core = self.core
@@ -233,7 +249,10 @@ class Exchange:
         await note_operator_act(self._journal, Void(sequence, reason), self._clock)
 
     def _take_up(self, recovered: Recovered) -> None:
-        """Where the last run left off: after a failure read-only, after a crash halted for a grace period."""
+        """Where the last run left off: after a failure read-only, after a crash halted for a grace period.
+
+        Read-only, the market clock stands still too: what it would enter could not be sequenced.
+        """
         failure = recovered.failure
         if failure is not None:
             self._log.critical("replay failed, read-only", sequence=failure.sequence, error=failure.error)
@@ -245,27 +264,18 @@ class Exchange:
             for wish in self.core.settlement.portfolio.outstanding():
                 self.path.submit_system(wish)
         grace_s = self.config.journal.restart_grace_s
-        if crashed and grace_s > 0 and self.core.admission.phase is Phase.CONTINUOUS:
-            self.path.submit_system(SetPhase(Phase.HALTED, RESTART_GRACE))
-            self._reopens = True
-        elif recovered.last_phase == SetPhase(Phase.HALTED, RESTART_GRACE):
-            self._reopens = True
-        if self._reopens:
-            self._log.warning("market halted, cancels are taken", reopens_in_s=grace_s)
+        if crashed and grace_s > 0:
+            self._log.warning("market halted, cancels are taken", reopens_after_s=grace_s)
+        self.market_clock.start(crashed=crashed and grace_s > 0)
         self.health.run()
-
-    async def _reopen_after_grace(self) -> None:
-        await anyio.sleep(self.config.journal.restart_grace_s)
-        self.path.submit_system(SetPhase(Phase.CONTINUOUS, RESTART_GRACE))
-        self._log.info("market reopened after the grace period")
 
 
 def _phase_now(recovered: Recovered, now_us: int) -> PhaseChange:
-    last = recovered.last_phase
+    market = recovered.core.admission.phases.market
     return PhaseChange(
         seq=0,
         timestamp=time_text(now_us),
         channel=PHASE_CHANNEL,
-        phase=recovered.core.admission.phase,
-        reason="start" if last is None else last.reason,
+        phase=market.phase,
+        reason=market.reason,
     )

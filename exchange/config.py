@@ -19,9 +19,13 @@ from exchange.model.instrument import Instrument
 from exchange.model.presets import PRESETS, preset_rules
 from exchange.model.roles import Role
 from exchange.model.rules import Bands, GameRules
+from exchange.model.schedule import Schedule
 from exchange.model.types import SelfTradePrevention
 
 ENVIRONMENT_PREFIX = "EXCHANGE_"
+
+REPLACEABLE = ("instruments", "roles", "bands", "self_trade_prevention", "schedule", "max_teams", "seed")
+"""Rules of a preset that ``[game]`` can replace."""
 
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 Count = Annotated[int, Meta(ge=1, le=10_000_000)]
@@ -68,6 +72,13 @@ class JournalConfig(Section, frozen=True, kw_only=True):
     restart_grace_s: Seconds = 10.0
 
 
+class MarketConfig(Section, frozen=True, kw_only=True):
+    """How the market day is kept. What comes of it is journaled, so these may change from start to start."""
+
+    check_interval_s: Annotated[float, Meta(gt=0, le=3_600)] = 0.1
+    reopening_s: Seconds = 60.0
+
+
 class GameConfig(Section, frozen=True, kw_only=True):
     """The game. What is given here replaces that part of the preset's rules."""
 
@@ -78,6 +89,7 @@ class GameConfig(Section, frozen=True, kw_only=True):
     roles: tuple[Role, ...] | None = None
     bands: Bands | None = None
     self_trade_prevention: SelfTradePrevention | None = None
+    schedule: Schedule | None = None
     max_teams: Count | None = None
 
 
@@ -87,17 +99,14 @@ class Config(Section, frozen=True, kw_only=True):
     server: ServerConfig = ServerConfig()
     responses: CoordinationConfig = CoordinationConfig()
     journal: JournalConfig = JournalConfig()
+    market: MarketConfig = MarketConfig()
     game: GameConfig = GameConfig()
 
     def rules(self) -> GameRules:
         """The preset's rules with what ``[game]`` replaces; raises ConfigError for an unknown preset."""
         if self.game.preset not in PRESETS:
             raise ConfigError(f"unknown preset {self.game.preset!r}; there are {', '.join(sorted(PRESETS))}")
-        replaced = {
-            name: value
-            for name in ("instruments", "roles", "bands", "self_trade_prevention", "max_teams", "seed")
-            if (value := getattr(self.game, name)) is not None
-        }
+        replaced = {name: value for name in REPLACEABLE if (value := getattr(self.game, name)) is not None}
         return msgspec.structs.replace(preset_rules(self.game.preset), **replaced)
 
 

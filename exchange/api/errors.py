@@ -93,6 +93,11 @@ CATALOGUE: Final[Mapping[Code, ErrorEntry]] = {
     Code.MARKET_CLOSED: ErrorEntry(
         409, "The phase of the market does not take this now.", "Wait for the phase to change."
     ),
+    Code.PHASE_NOT_ALLOWED: ErrorEntry(
+        409,
+        "The market day cannot go from its phase to that one.",
+        "Reopen what is halted before it trades again.",
+    ),
     Code.CANCEL_FAILED: ErrorEntry(
         404,
         "No open order of the team has this id: unknown, another team's, or finished.",

@@ -12,7 +12,7 @@ from exchange.services.orders.order import Order
 from exchange.services.settlement.history import PublicTrade
 from exchange.wire import data
 from exchange.wire.errors import http_status
-from exchange.wire.ids import exec_id_text, order_id_text, team_id_text, trade_id_text
+from exchange.wire.ids import auction_id_text, exec_id_text, order_id_text, team_id_text, trade_id_text
 from exchange.wire.prices import PriceGrid, money_decimal
 from exchange.wire.times import time_text
 from exchange.wire.views import average_price
@@ -54,6 +54,7 @@ def execution_view(report: ExecutionReport, grid: PriceGrid) -> data.Execution:
         fees=money_decimal(report.fees),
         timestamp=time_text(report.timestamp_us),
         client_order_id=report.client_order_id,
+        auction_id=auction_id_text(report.auction_id),
     )
 
 
@@ -65,6 +66,7 @@ def trade_view(trade: PublicTrade, grid: PriceGrid) -> data.PublicTrade:
         quantity=trade.quantity,
         side=trade.taker_side,
         timestamp=time_text(trade.timestamp_us),
+        auction_id=auction_id_text(trade.auction_id),
     )
 
 

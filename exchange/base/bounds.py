@@ -60,6 +60,9 @@ outnumber its live orders: one more and the heap is rebuilt."""
 MAX_DEAD_SURFACING: Final = 1_024
 """Dead entries that may surface one by one between two rebuilds, beside an eighth of the live ones; one more
 and the heap is rebuilt, so that no single command pays for a long run of them."""
+AUCTION_SLICE: Final = 256
+"""Trades of an uncross, or cancels of a close, that are made and settled in one turn of the loop. A replay
+takes the same slices; what a slice has to tell one team fits the buffer of its socket."""
 
 # --- the game ---------------------------------------------------------------------------------------
 MAX_TEAM_NAME: Final = 64

@@ -202,7 +202,8 @@ class Bot:
         await self.on_trade(event.channel.removeprefix(_TRADES), event)
 
     async def _phase_changed(self, event: PhaseChange) -> None:
-        self.phase = event.phase
+        if event.instrument_id is None:
+            self.phase = event.phase
         await self.on_phase(event)
 
     async def _disconnected(self, event: Disconnected) -> None:

@@ -12,8 +12,9 @@ from exchange.client.caller import Caller
 from exchange.client.http import HttpTransport
 from exchange.client.retries import Retries
 from exchange.client.transport import Transport
+from exchange.model.types import Phase
 from exchange.wire import data
-from exchange.wire.requests import DisableTeamRequest, RegisterTeamRequest, TeamRequest
+from exchange.wire.requests import DisableTeamRequest, PhaseRequest, RegisterTeamRequest, TeamRequest
 
 
 async def register(
@@ -85,6 +86,16 @@ class OperatorClient:
             calls.Call("POST", f"{_team(team_id)}/rotate-key", data.RotatedKey)
         )
         return rotated
+
+    async def set_phase(
+        self, phase: Phase, reason: str = "operator", instrument_id: str | None = None
+    ) -> data.PhaseSet:
+        """Set the phase of the market; halt, reopen or resume one instrument."""
+        request = PhaseRequest(phase=phase, reason=reason, instrument_id=instrument_id)
+        done: data.PhaseSet = await self._caller.only_once(
+            calls.Call("POST", "/admin/phase", data.PhaseSet, request)
+        )
+        return done
 
     async def disable_team(self, team_id: str, reason: str = "operator") -> data.TeamView:
         """Cancel a team's orders and let it trade no more."""

@@ -17,7 +17,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from exchange.base.bounds import MAX_DEAD_ENTRIES, MAX_DEAD_SURFACING
+from exchange.base.bounds import MAX_DEAD_ENTRIES, MAX_DEAD_SURFACING, MAX_PRICE_TICKS
 from exchange.model.types import Side
 
 PRIORITY_BITS: Final = 40
@@ -29,6 +29,10 @@ CROSSING: Final = 1 << PRIORITY_BITS
 
 The prices in the sum are ask minus bid, and two sequences never carry into them.
 """
+
+MARKET_BID: Final = MAX_PRICE_TICKS + 1
+MARKET_ASK: Final = 0
+"""Where market orders wait for an auction: ahead of every limit. These two levels are never shown."""
 
 Level: TypeAlias = tuple[int, int]
 """Price in ticks and the lots that rest there."""
@@ -44,6 +48,8 @@ class RestingOrder(msgspec.Struct, gc=False):
     quantity: int
     remaining: int
     entry: int
+    auction_only: bool = False
+    """Whether the next uncross ends what it leaves: a market or immediate-or-cancel order of a call."""
 
     @property
     def priority(self) -> int:
@@ -150,7 +156,11 @@ class BookSide:
 
 
 def best_levels(bids: dict[int, int], asks: dict[int, int], limit: int) -> Depth:
-    """At most ``limit`` levels a side, from the lots at each price."""
+    """At most ``limit`` levels a side, from the lots at each price; market orders that wait are in none."""
+    if MARKET_BID in bids:
+        bids = {price: lots for price, lots in bids.items() if price != MARKET_BID}
+    if MARKET_ASK in asks:
+        asks = {price: lots for price, lots in asks.items() if price != MARKET_ASK}
     return Depth(
         tuple((price, bids[price]) for price in nlargest(limit, bids)),
         tuple((price, asks[price]) for price in nsmallest(limit, asks)),
@@ -161,9 +171,10 @@ class Book:
     """Both sides of one instrument, and whose the orders are.
 
     ``by_account`` finds an order by its account and number; ``last_trade_ticks`` starts as the first price.
+    In a call the sides may cross; ``has_auction_only`` once an order came that the uncross will end.
     """
 
-    __slots__ = ("asks", "bids", "by_account", "instrument_id", "last_trade_ticks")
+    __slots__ = ("asks", "bids", "by_account", "has_auction_only", "instrument_id", "last_trade_ticks")
 
     def __init__(self, instrument_id: str, first_price_ticks: int) -> None:
         self.instrument_id = instrument_id
@@ -171,11 +182,24 @@ class Book:
         self.asks = BookSide()
         self.by_account: defaultdict[int, dict[int, RestingOrder]] = defaultdict(dict)
         self.last_trade_ticks = first_price_ticks
+        self.has_auction_only = False
+
+    @property
+    def crosses(self) -> bool:
+        """Whether a bid and an ask could trade: only in a call."""
+        bids, asks = self.bids.heap, self.asks.heap
+        return bool(bids and asks) and bids[0] + asks[0] < CROSSING
 
     def best(self) -> BestPrices:
         """Best bid and offer."""
-        bid_ticks, bid_quantity = self.bids.best() or (None, 0)
-        ask_ticks, ask_quantity = self.asks.best() or (None, 0)
+        if self.has_auction_only:
+            # A market order may be first, at a price that is none.
+            depth = self.depth(1)
+            bid_ticks, bid_quantity = depth.bids[0] if depth.bids else (None, 0)
+            ask_ticks, ask_quantity = depth.asks[0] if depth.asks else (None, 0)
+        else:
+            bid_ticks, bid_quantity = self.bids.best() or (None, 0)
+            ask_ticks, ask_quantity = self.asks.best() or (None, 0)
         return BestPrices(bid_ticks, ask_ticks, bid_quantity, ask_quantity)
 
     def depth(self, limit: int) -> Depth:
@@ -188,6 +212,7 @@ class Book:
         self.bids.clear()
         self.asks.clear()
         self.by_account.clear()
+        self.has_auction_only = False
         return orders
 
     def state(self) -> object:
@@ -208,4 +233,5 @@ def _order_state(order: RestingOrder) -> list[int]:
         order.quantity,
         order.remaining,
         order.priority,
+        order.auction_only,
     ]

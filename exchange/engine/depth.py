@@ -5,20 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final, TypeAlias
 
-from exchange.engine.book import Depth, Level, best_levels
-from exchange.model.events import Acknowledged, Amended, AnyVenueEvent, Cancelled, Traded
+from exchange.engine.book import MARKET_ASK, MARKET_BID, Depth, Level, best_levels
+from exchange.model.events import (
+    Acknowledged,
+    Amended,
+    AnyVenueEvent,
+    Cancelled,
+    LevelChange,
+    Traded,
+    Uncrossed,
+)
 from exchange.model.types import Side
 
 __all__ = ["BOOK_EVENTS", "BookEvent", "Depth", "DepthView", "Level", "LevelChange"]
 
-BookEvent: TypeAlias = Acknowledged | Traded | Cancelled | Amended
+_UNSHOWN: Final = frozenset({MARKET_BID, MARKET_ASK})
+
+BookEvent: TypeAlias = Acknowledged | Traded | Uncrossed | Cancelled | Amended
 """The events that have an instrument and may change its levels."""
 
-BOOK_EVENTS: Final = (Acknowledged, Traded, Cancelled, Amended)
+BOOK_EVENTS: Final = (Acknowledged, Traded, Uncrossed, Cancelled, Amended)
 """The same for isinstance, which takes four times as long with a union."""
-
-LevelChange: TypeAlias = tuple[Side, int, int]
-"""Side, price in ticks, and the lots that rest there now; 0 when the level is gone."""
 
 _BUY, _SELL = Side.BUY, Side.SELL
 
@@ -46,12 +53,18 @@ class DepthView:
                 entered = event
                 self._of(event.side).add(event.price_ticks, event.quantity)
             elif isinstance(event, Traded):
+                if event.auction_id is not None:
+                    # What an uncross did to the levels is told whole when it is over.
+                    continue
                 makers, takers = (
                     (self._asks, self._bids) if event.taker_side is _BUY else (self._bids, self._asks)
                 )
                 makers.add(event.price_ticks, -event.quantity)
                 if entered is not None and event.taker_order_id == entered.order_id:
                     takers.add(entered.price_ticks, -event.quantity)
+            elif isinstance(event, Uncrossed):
+                for side, price_ticks, quantity in event.levels:
+                    self._of(side).put(price_ticks, quantity)
             elif isinstance(event, Cancelled):
                 self._of(event.side).add(event.price_ticks, -event.remaining)
             else:
@@ -76,10 +89,12 @@ class _Totals:
         self._before: dict[int, int] = {}
 
     def add(self, price_ticks: int, quantity: int) -> None:
-        total = self.now.get(price_ticks, 0)
-        self._before.setdefault(price_ticks, total)
-        if total + quantity:
-            self.now[price_ticks] = total + quantity
+        self.put(price_ticks, self.now.get(price_ticks, 0) + quantity)
+
+    def put(self, price_ticks: int, total: int) -> None:
+        self._before.setdefault(price_ticks, self.now.get(price_ticks, 0))
+        if total:
+            self.now[price_ticks] = total
         else:
             self.now.pop(price_ticks, None)
 
@@ -87,5 +102,5 @@ class _Totals:
         before, self._before = self._before, {}
         for price_ticks, total in before.items():
             now = self.now.get(price_ticks, 0)
-            if now != total:
+            if now != total and price_ticks not in _UNSHOWN:
                 yield side, price_ticks, now

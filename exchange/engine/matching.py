@@ -42,9 +42,12 @@ class TradeCounter(msgspec.Struct):
 
 
 class Matcher:
-    """Changes one book. ``prevent_self_trade`` is SelfTradePrevention.CANCEL_TAKER."""
+    """Changes one book. ``prevent_self_trade`` is SelfTradePrevention.CANCEL_TAKER.
 
-    __slots__ = ("_asks", "_bids", "_by_account", "_instrument_id", "_prevent", "_trades", "book")
+    ``in_call``: orders rest whether they cross or not, until an uncross (:mod:`exchange.engine.auction`).
+    """
+
+    __slots__ = ("_asks", "_bids", "_by_account", "_instrument_id", "_prevent", "_trades", "book", "in_call")
 
     def __init__(self, book: Book, trades: TradeCounter, prevent_self_trade: bool) -> None:
         self.book = book
@@ -54,6 +57,7 @@ class Matcher:
         self._by_account = book.by_account
         self._trades = trades
         self._prevent = prevent_self_trade
+        self.in_call = False
 
     def enter(
         self,
@@ -92,6 +96,22 @@ class Matcher:
         else:
             events.append(Cancelled(order_id, instrument_id, side, price_ticks, remaining, remainder))
         return events
+
+    def hold(
+        self, order_id: int, account: int, side: Side, price_ticks: int, quantity: int, auction_only: bool
+    ) -> list[AnyVenueEvent]:
+        """Take a new order in a call: it rests whatever it crosses."""
+        assert self.in_call
+        if side is _BUY:
+            own, entry = self._bids, order_id - (price_ticks << PRIORITY_BITS)
+        else:
+            own, entry = self._asks, order_id + (price_ticks << PRIORITY_BITS)
+        order = RestingOrder(order_id, account, side, price_ticks, quantity, quantity, entry, auction_only)
+        own.rest(order)
+        self._by_account[account][order_id] = order
+        if auction_only:
+            self.book.has_auction_only = True
+        return [Acknowledged(order_id, self._instrument_id, side, price_ticks, quantity)]
 
     def cancel(self, account: int, order_id: int, reason: CancelReason = _REQUESTED) -> list[AnyVenueEvent]:
         """Cancel an order of ``account``; refused if it does not rest."""
@@ -151,14 +171,15 @@ class Matcher:
             entry = sequence + (price << PRIORITY_BITS)
         own.take_out(order)
         events: list[AnyVenueEvent] = []
-        if heap and heap[0] + entry < CROSSING:
+        crosses = bool(heap) and heap[0] + entry < CROSSING and not self.in_call
+        if crosses:
             remaining = self._match(entry, order_id, account, side, remaining, events)
         events.append(
             Amended(order_id, instrument_id, side, price, quantity, remaining, old_price, old_remaining)
         )
         if not remaining:
             del self._by_account[account][order_id]
-        elif heap and heap[0] + entry < CROSSING:
+        elif crosses and heap and heap[0] + entry < CROSSING:
             del self._by_account[account][order_id]
             events.append(Cancelled(order_id, instrument_id, side, price, remaining, _SELF_TRADE))
         else:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from operator import attrgetter
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from exchange.base.bounds import AUCTION_SLICE
+from exchange.engine.auction import Clearing, indicative, uncross
 from exchange.engine.bands import market_order_price, price_bands
-from exchange.engine.book import MAX_SEQUENCE, BestPrices, Book, Depth
+from exchange.engine.book import MARKET_ASK, MARKET_BID, MAX_SEQUENCE, BestPrices, Book, Depth
 from exchange.engine.matching import Matcher, TradeCounter
 from exchange.model.commands import (
     AmendOrder,
@@ -23,10 +25,10 @@ from exchange.model.commands import (
     SetPhase,
 )
 from exchange.model.events import AnyVenueEvent, Cancelled, PhaseChanged
+from exchange.model.phases import MarketPhases, Matching, first_phase
 from exchange.model.rules import GameRules
-from exchange.model.types import CancelReason, Phase, SelfTradePrevention, TimeInForce
+from exchange.model.types import CancelReason, Phase, SelfTradePrevention, Side, TimeInForce
 
-_CONTINUOUS = Phase.CONTINUOUS
 _IOC = TimeInForce.IOC
 _NO_LIQUIDITY = CancelReason.NO_LIQUIDITY
 _EVERYWHERE = (CancelScope(),)
@@ -45,7 +47,7 @@ class Venue:
 
     def __init__(self, rules: GameRules) -> None:
         prevent = rules.self_trade_prevention is SelfTradePrevention.CANCEL_TAKER
-        self.phase = Phase.CONTINUOUS
+        self._phases = MarketPhases(first_phase(rules))
         self._trades = TradeCounter()
         self._bands = price_bands(rules)
         self._books = {
@@ -54,15 +56,46 @@ class Venue:
         self._matchers = {
             instrument_id: Matcher(book, self._trades, prevent) for instrument_id, book in self._books.items()
         }
+        for matcher in self._matchers.values():
+            matcher.in_call = not self._phases.is_plain
 
     def apply(self, record: Record) -> list[AnyVenueEvent]:
         """Carry out a command; gives its events in the order in which they happened."""
         assert 0 < record.sequence <= MAX_SEQUENCE
         command = record.command
         handle = _HANDLERS.get(type(command))
-        return [] if handle is None else handle(self, record.sequence, command)
+        if handle is None:
+            return [event for events in self.steps(record) for event in events]
+        return handle(self, record.sequence, command)
+
+    def steps(self, record: Record) -> Iterator[list[AnyVenueEvent]]:
+        """The same in slices, for a command that may take long. Nothing else may be applied in between.
+
+        What is read meanwhile is each book from before its uncross; all slices are to be taken.
+        """
+        command = record.command
+        if not isinstance(command, SetPhase):
+            if type(command) in _HANDLERS:
+                yield self.apply(record)
+            return
+        phases, instrument_id = self._phases, command.instrument_id
+        phases.apply(command, record.timestamp_us)
+        phase = phases.market.phase if instrument_id is None else phases.of(instrument_id)
+        yield [PhaseChanged(phase, command.reason, instrument_id)]
+        if command.phase is Phase.CLOSED:
+            yield from self._cancel_all()
+        for matcher in self._matchers_within(CancelScope(instrument_id)):
+            rule = phases.rule_of(matcher.book.instrument_id)
+            if rule.ends_calls:
+                yield from uncross(matcher, self._trades, record.sequence)
+            matcher.in_call = rule.match is not Matching.CONTINUOUS
 
     # --- reading ------------------------------------------------------------------------------------
+
+    @property
+    def phase(self) -> Phase:
+        """The phase of the market."""
+        return self._phases.market.phase
 
     def best(self, instrument_id: str) -> BestPrices:
         """Best bid and offer with their lots."""
@@ -71,6 +104,15 @@ class Venue:
     def depth(self, instrument_id: str, levels: int) -> Depth:
         """At most ``levels`` levels a side, best first."""
         return self._books[instrument_id].depth(levels)
+
+    def indicative(self, instrument_id: str) -> Clearing | None:
+        """What an uncross would come to now; None where no call is on, or nothing would trade."""
+        is_call = self._phases.rule_of(instrument_id).is_call
+        return indicative(self._books[instrument_id]) if is_call else None
+
+    def phase_of(self, instrument_id: str) -> Phase:
+        """The phase of one instrument."""
+        return self._phases.of(instrument_id)
 
     def reference(self, instrument_id: str) -> int:
         """Price in ticks of the last trade; before any, the first price of the instrument."""
@@ -87,7 +129,7 @@ class Venue:
 
     def state(self) -> object:
         """Canonical content for the state hash: equal for equal venues, however they came about."""
-        return [self.phase.value, self._trades.last, [book.state() for book in self._books.values()]]
+        return [self._phases.state(), self._trades.last, [book.state() for book in self._books.values()]]
 
     def statistics(self) -> VenueStatistics:
         """Sizes of the books, for metrics."""
@@ -101,8 +143,9 @@ class Venue:
     # --- one command each ---------------------------------------------------------------------------
 
     def _new_order(self, sequence: int, order: NewOrder) -> list[AnyVenueEvent]:
-        assert self.phase is _CONTINUOUS
         matcher, price_ticks = self._matchers[order.instrument_id], order.price_ticks
+        if not self._phases.is_plain and matcher.in_call:
+            return self._hold(sequence, order, matcher)
         if price_ticks is None:
             price_ticks = market_order_price(order.side, self.band(order.instrument_id))
             return matcher.enter(
@@ -111,11 +154,20 @@ class Venue:
         rests = order.time_in_force is not _IOC
         return matcher.enter(sequence, order.account, order.side, price_ticks, order.quantity, rests)
 
+    def _hold(self, sequence: int, order: NewOrder, matcher: Matcher) -> list[AnyVenueEvent]:
+        assert self._phases.rule_of(order.instrument_id).submit
+        price_ticks = order.price_ticks
+        if price_ticks is None:
+            price_ticks = MARKET_BID if order.side is Side.BUY else MARKET_ASK
+        return matcher.hold(
+            sequence, order.account, order.side, price_ticks, order.quantity, not order.can_rest
+        )
+
     def _cancel_order(self, _sequence: int, command: CancelOrder) -> list[AnyVenueEvent]:
         return self._matchers[command.instrument_id].cancel(command.account, command.order_id)
 
     def _amend_order(self, sequence: int, command: AmendOrder) -> list[AnyVenueEvent]:
-        assert self.phase is _CONTINUOUS
+        assert self._phases.is_plain or self._phases.rule_of(command.instrument_id).submit
         return self._matchers[command.instrument_id].amend(
             sequence, command.account, command.order_id, command.quantity, command.price_ticks
         )
@@ -127,11 +179,6 @@ class Venue:
         if not command.disabled:
             return []
         return self._cancel_within(command.account, _EVERYWHERE, CancelReason.TEAM_DISABLED)
-
-    def _set_phase(self, _sequence: int, command: SetPhase) -> list[AnyVenueEvent]:
-        self.phase = command.phase
-        changed = PhaseChanged(command.phase, command.reason)
-        return [changed, *self._cancel_all()] if command.phase is Phase.CLOSED else [changed]
 
     # ------------------------------------------------------------------------------------------------
 
@@ -156,9 +203,9 @@ class Venue:
             return self._matchers.values()
         return (self._matchers[scope.instrument_id],)
 
-    def _cancel_all(self) -> list[Cancelled]:
+    def _cancel_all(self) -> Iterator[list[AnyVenueEvent]]:
         # Books are emptied whole: taking out order by order would hold the loop three times as long.
-        cancelled = [
+        cancelled: list[AnyVenueEvent] = [
             Cancelled(
                 order.order_id,
                 book.instrument_id,
@@ -170,7 +217,9 @@ class Venue:
             for book in self._books.values()
             for order in book.clear()
         ]
-        return sorted(cancelled, key=attrgetter("order_id"))
+        cancelled.sort(key=attrgetter("order_id"))
+        for first in range(0, len(cancelled), AUCTION_SLICE):
+            yield cancelled[first : first + AUCTION_SLICE]
 
 
 _Handler: TypeAlias = Callable[[Venue, int, Any], list[AnyVenueEvent]]
@@ -180,7 +229,6 @@ _HANDLERS: Final[dict[type[AnyCommand], _Handler]] = {
     CancelOrder: Venue._cancel_order,
     AmendOrder: Venue._amend_order,
     CancelOrders: Venue._cancel_orders,
-    SetPhase: Venue._set_phase,
     DisableTeam: Venue._disable_team,
 }
-"""Every other command means nothing to the venue."""
+"""A phase is set in steps; every other command means nothing to the venue."""

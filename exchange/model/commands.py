@@ -95,10 +95,16 @@ class CancelOrders(Command, frozen=True, array_like=True, tag=4):
 
 
 class SetPhase(Command, frozen=True, array_like=True, tag=5):
-    """System command: everything after it is judged by the new phase. ``reason`` is for the audit."""
+    """System command: everything after it is judged by the new phase. ``reason`` is for the audit.
+
+    With an instrument: halted or reopening it alone, or continuous, which is whatever the market does.
+    ``due_us`` is when the phase begins by the clock, where that is not when it is sequenced.
+    """
 
     phase: Phase
     reason: str
+    instrument_id: str | None = None
+    due_us: int | None = None
 
 
 class RegisterTeam(Command, frozen=True, array_like=True, tag=6):

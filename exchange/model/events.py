@@ -20,7 +20,8 @@ class VenueEvent(msgspec.Struct, frozen=True, gc=False):
 class Acknowledged(VenueEvent, frozen=True, gc=False):
     """Match took the order, also an immediate-or-cancel or market one; comes before its trades.
 
-    ``price_ticks`` of a market order is the edge of the band it was given.
+    ``price_ticks`` of a market order is the edge of the band it was given; of one that waits for an auction
+    it is beyond all prices (:data:`exchange.engine.book.MARKET_BID`), a level that is never shown.
     """
 
     order_id: int
@@ -31,7 +32,10 @@ class Acknowledged(VenueEvent, frozen=True, gc=False):
 
 
 class Traded(VenueEvent, frozen=True, gc=False):
-    """One match, at the resting order's price. Accounts are opaque to the venue."""
+    """One match, at the resting order's price. Accounts are opaque to the venue.
+
+    In an auction the price is that of all its trades, and the earlier order stands as the maker.
+    """
 
     trade_id: int
     instrument_id: str
@@ -42,6 +46,26 @@ class Traded(VenueEvent, frozen=True, gc=False):
     maker_account: int
     taker_account: int
     taker_side: Side
+    auction_id: int | None = None
+
+
+LevelChange: TypeAlias = tuple[Side, int, int]
+"""Side, price in ticks, and the lots that rest there now; 0 when the level is gone."""
+
+
+class Uncrossed(VenueEvent, frozen=True, gc=False):
+    """An auction in one instrument is over: after its trades, which change no level before this.
+
+    ``auction_id`` is the sequence of the command that ended the call. ``surplus`` lots were left over at the
+    price, positive to buy. ``levels`` are those of the book that differ from before.
+    """
+
+    instrument_id: str
+    auction_id: int
+    price_ticks: int
+    quantity: int
+    surplus: int
+    levels: tuple[LevelChange, ...]
 
 
 class Cancelled(VenueEvent, frozen=True, gc=False):
@@ -81,14 +105,15 @@ class AmendRefused(VenueEvent, frozen=True, gc=False):
 
 
 class PhaseChanged(VenueEvent, frozen=True, gc=False):
-    """The market day moved on."""
+    """The market day moved on; with an instrument, that one alone and to the phase it is in now."""
 
     phase: Phase
     reason: str
+    instrument_id: str | None = None
 
 
 AnyVenueEvent: TypeAlias = (
-    Acknowledged | Traded | Cancelled | Amended | CancelRefused | AmendRefused | PhaseChanged
+    Acknowledged | Traded | Uncrossed | Cancelled | Amended | CancelRefused | AmendRefused | PhaseChanged
 )
 
 
@@ -130,6 +155,7 @@ class ExecutionReport(OrderEvent, frozen=True, gc=False):
     fees: int
     filled_quantity: int
     remaining_quantity: int
+    auction_id: int | None = None
 
 
 class OrderAmended(OrderEvent, frozen=True, gc=False):

@@ -6,6 +6,7 @@ import msgspec
 
 from exchange.model.instrument import Instrument
 from exchange.model.roles import Role
+from exchange.model.schedule import Schedule
 from exchange.model.types import SelfTradePrevention
 
 
@@ -31,5 +32,7 @@ class GameRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     roles: tuple[Role, ...]
     bands: Bands = Bands()
     self_trade_prevention: SelfTradePrevention = SelfTradePrevention.CANCEL_TAKER
+    schedule: Schedule | None = None
+    """None: continuous day and night, never closed."""
     max_teams: int = 1_000
     seed: int = 1

@@ -52,20 +52,16 @@ class SelfTradePrevention(Enum):
 
 
 class Phase(Enum):
-    """State of the market day; GAME.md has the table of what each one allows."""
+    """State of the market day; :mod:`exchange.model.phases` has the table of what each one allows."""
 
+    PRE_OPEN = "pre_open"
+    OPENING_AUCTION = "opening_auction"
     CONTINUOUS = "continuous"
     HALTED = "halted"
+    REOPENING = "reopening"
+    PRE_CLOSE = "pre_close"
+    CLOSING_AUCTION = "closing_auction"
     CLOSED = "closed"
-
-    @property
-    def accepts_orders(self) -> bool:
-        """Whether new orders and amends may enter."""
-        return self is Phase.CONTINUOUS
-
-    @property
-    def accepts_cancels(self) -> bool:
-        return self is not Phase.CLOSED
 
 
 class CancelReason(Enum):

@@ -7,7 +7,7 @@ from collections.abc import Hashable
 from typing import TypeVar
 
 from exchange.base.bounds import ORDER_QUEUE_CAPACITY, STAGE_BATCH, SYSTEM_LANE_CAPACITY
-from exchange.model.commands import AnyCommand, CancelOrders
+from exchange.model.commands import AnyCommand, CancelOrders, SetPhase
 from exchange.pipeline.messages import OrderItem, Submission
 
 T = TypeVar("T")
@@ -32,6 +32,8 @@ def system_key(command: AnyCommand) -> Hashable:
     """At most one system command per team, instrument and kind waits: what makes two of them the same."""
     if isinstance(command, CancelOrders):
         return CancelOrders, command.account, command.reason
+    if isinstance(command, SetPhase):
+        return SetPhase, command.instrument_id, command.phase, command.due_us
     return type(command)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from exchange.engine.venue import Venue
-from exchange.model.commands import Record
+from exchange.model.commands import Record, SetPhase
 from exchange.model.rules import GameRules
 from exchange.services.game.teams import TeamRegistry
 from exchange.services.orders.register import OrderRegister
@@ -34,7 +34,12 @@ class Core:
     def replay(self, record: Record) -> Settled:
         """What the three stages do with a command, at once and without judging it again."""
         self.admission.apply(record)
-        return self.settlement.settle(record, self.venue.apply(record))
+        if not isinstance(record.command, SetPhase):
+            return self.settlement.settle(record, self.venue.apply(record))
+        # In the slices of the live run: what is judged after each of them is part of the state.
+        slices = [self.settlement.settle(record, events) for events in self.venue.steps(record)]
+        private = [event for settled in slices for event in settled.private]
+        return Settled(private, slices[-1].answer)
 
     def state_hash(self) -> str:
         """Equal for equal states on every Python and hash seed; says nothing about where they differ."""

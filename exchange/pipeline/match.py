@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Protocol
 
 from exchange.base.clock import Clock
 from exchange.log import Logger
 from exchange.metrics import Metrics
 from exchange.model.answers import OrderAnswer, OrderReport
-from exchange.model.commands import NewOrder, Record
+from exchange.model.commands import NewOrder, Record, SetPhase
 from exchange.model.events import AnyVenueEvent
 from exchange.pipeline.health import Health, halted_refusal
 from exchange.pipeline.messages import Matched, MatchItem, Sequenced, TradeItem
@@ -21,6 +22,7 @@ class Matches(Protocol):
     """The one service this stage calls."""
 
     def apply(self, record: Record) -> list[AnyVenueEvent]: ...
+    def steps(self, record: Record) -> Iterator[list[AnyVenueEvent]]: ...
 
 
 class Previews(Protocol):
@@ -59,10 +61,48 @@ class MatchStage(Stage[Sequenced]):
         self._log = log
 
     async def _process(self, batch: list[Sequenced]) -> None:
+        if any(type(item.record.command) is SetPhase for item in batch):
+            await self._process_one_by_one(batch)
+            return
         with self._meter.batch(len(batch)):
             results = [result for item in batch if (result := self._match(item)) is not None]
         for result in results:
             await self._trade_queue.put(result)
+
+    async def _process_one_by_one(self, batch: list[Sequenced]) -> None:
+        for item in batch:
+            if type(item.record.command) is SetPhase:
+                await self._match_in_steps(item)
+                continue
+            with self._meter.batch(1):
+                result = self._match(item)
+            if result is not None:
+                await self._trade_queue.put(result)
+
+    async def _match_in_steps(self, item: Sequenced) -> None:
+        """An uncross or a close: the loop runs between its slices, and no other command is taken.
+
+        Each slice is settled as an item of its own; who waits is told by the last.
+        """
+        record, steps = item.record, self._venue.steps(item.record)
+        before: list[AnyVenueEvent] | None = None
+        while not self._health.is_stale:
+            with self._meter.batch(0 if before else 1):
+                try:
+                    events = next(steps, None)
+                except Exception as error:
+                    self._fail(record, error)
+                    break
+            is_last = events is None
+            if before is not None:
+                if is_last and item.pending is not None:
+                    self._tell_matched(record, before, item.pending)
+                await self._trade_queue.put(Matched(record, before, item.pending if is_last else None))
+            if is_last:
+                return
+            before = events
+            await asyncio.sleep(0)
+        self._give_up(item.pending)
 
     async def _pass_sentinel(self) -> None:
         await self._trade_queue.put(None)
@@ -77,12 +117,15 @@ class MatchStage(Stage[Sequenced]):
             if pending is not None:
                 self._tell_matched(record, events, pending)
         except Exception as error:
-            self._meter.failures.inc()
-            self._log.exception("match failed, venue halted", sequence=record.sequence)
-            self._health.halt(f"match failed at sequence {record.sequence}: {error!r}")
+            self._fail(record, error)
             self._give_up(pending)
             return None
         return Matched(record, events, pending)
+
+    def _fail(self, record: Record, error: Exception) -> None:
+        self._meter.failures.inc()
+        self._log.exception("match failed, venue halted", sequence=record.sequence)
+        self._health.halt(f"match failed at sequence {record.sequence}: {error!r}")
 
     def _tell_matched(self, record: Record, events: list[AnyVenueEvent], pending: PendingRequest) -> None:
         pending.matched_ns = self._clock.monotonic_ns()

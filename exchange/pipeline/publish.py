@@ -30,7 +30,7 @@ from exchange.pipeline.streams import (
 )
 from exchange.wire.encode_events import PrivateEventWriter
 from exchange.wire.events import AnyEvent, PhaseChange, PositionSnapshot, TradeEvent
-from exchange.wire.ids import trade_id_text
+from exchange.wire.ids import auction_id_text, trade_id_text
 from exchange.wire.orders import PriceGrids
 from exchange.wire.times import time_text
 
@@ -176,6 +176,7 @@ class Publisher:
             price=self._grids[event.instrument_id].decimal(event.price_ticks),
             quantity=event.quantity,
             side=event.taker_side,
+            auction_id=auction_id_text(event.auction_id),
         )
         feed.keep(message)
         news.public.setdefault(feed, []).append(message)
@@ -188,6 +189,7 @@ class Publisher:
             channel=feed.name,
             phase=event.phase,
             reason=event.reason,
+            instrument_id=event.instrument_id,
         )
         feed.keep(message)
         news.public.setdefault(feed, []).append(message)

@@ -13,7 +13,7 @@ from exchange.base.clock import Clock
 from exchange.journal.batch import Batch, BatchKind
 from exchange.journal.protocol import Journal
 from exchange.journal.records import decode_batches, encode_batch
-from exchange.model.commands import AcceptLoss, OpenGame, Record, SetPhase, Void
+from exchange.model.commands import AcceptLoss, OpenGame, Record, Void
 from exchange.model.rules import GameRules
 from exchange.pipeline.core import Core
 from exchange.pipeline.streams import PrivateStreams
@@ -43,7 +43,6 @@ class Recovered:
     core: Core
     streams: PrivateStreams
     records: int
-    last_phase: SetPhase | None
     failure: ReplayFailure | None = None
 
 
@@ -105,7 +104,7 @@ def recover(
     """Replay up to ``until``. A command that raises stops the replay *before* it, in a fresh state."""
     voided = frozenset(_voids(journal))
     core, streams = build(rules), PrivateStreams()
-    count, last_phase = 0, None
+    count = 0
     for record in _records(journal, until):
         if record.sequence in voided:
             core.admission.skip(record)
@@ -116,12 +115,10 @@ def recover(
             failure = ReplayFailure(record.sequence, f"{type(error).__name__}: {error}")
             before = recover(journal, rules, build, until=record.sequence - 1, progress=progress)
             return replace(before, failure=failure)
-        if isinstance(record.command, SetPhase):
-            last_phase = record.command
         count += 1
         if count % REPLAY_PROGRESS_RECORDS == 0:
             progress(count)
-    return Recovered(core, streams, count, last_phase)
+    return Recovered(core, streams, count)
 
 
 def _voids(journal: Readable) -> Iterator[int]:

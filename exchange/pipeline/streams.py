@@ -189,7 +189,7 @@ class PublicFeed(Feed):
 
 
 class PhaseFeed(PublicFeed):
-    """The market day. It begins with where the day is now: the last change told again."""
+    """The market day. It begins with where the day is now: the last change of the whole market told again."""
 
     def __init__(self, now: PhaseChange) -> None:
         super().__init__(PHASE_CHANNEL, is_kept=True)
@@ -198,7 +198,8 @@ class PhaseFeed(PublicFeed):
     def keep(self, message: AnyEvent) -> None:
         assert isinstance(message, PhaseChange)
         super().keep(message)
-        self._now = message
+        if message.instrument_id is None:
+            self._now = message
 
     def begin(self) -> tuple[list[AnyEvent], int]:
         return [self._now], self.last_seq

@@ -86,6 +86,7 @@ class Execution(Data, frozen=True, kw_only=True):
     fees: float
     timestamp: Timestamp
     client_order_id: str | None = None
+    auction_id: str | None = None
 
 
 class ExecutionList(Data, frozen=True, kw_only=True):
@@ -96,13 +97,14 @@ class ExecutionList(Data, frozen=True, kw_only=True):
 
 
 class PublicTrade(Data, frozen=True, kw_only=True):
-    """A trade as everyone sees it; ``side`` is the taker's."""
+    """A trade as everyone sees it; ``side`` is the taker's, in an auction that of the later order."""
 
     trade_id: str
     price: float
     quantity: int
     side: Side
     timestamp: Timestamp
+    auction_id: str | None = None
 
 
 class TradeList(Data, frozen=True, kw_only=True):
@@ -114,13 +116,22 @@ class TradeList(Data, frozen=True, kw_only=True):
 
 
 class Orderbook(Data, frozen=True, kw_only=True):
-    """Depth, best first; each level is ``[price, quantity]``. ``stale`` after the venue failed."""
+    """Depth, best first; each level is ``[price, quantity]``. ``stale`` after the venue failed.
+
+    In a call (``phase`` pre_open, reopening or pre_close) both sides may cross, and it is told what an
+    auction would come to now: no price where nothing would trade. ``imbalance``: lots left over, positive to
+    buy.
+    """
 
     instrument_id: str
     bids: list[tuple[float, int]]
     asks: list[tuple[float, int]]
     timestamp: Timestamp
     stale: bool = False
+    phase: Phase | None = None
+    indicative_price: float | None = None
+    indicative_volume: int | None = None
+    imbalance: int | None = None
 
 
 class InstrumentView(Data, frozen=True, kw_only=True):
@@ -314,6 +325,14 @@ class AdminStatus(Data, frozen=True, kw_only=True):
     responses: dict[str, int]
     cause: str | None = None
     state_hash: str | None = None
+
+
+class PhaseSet(Data, frozen=True, kw_only=True):
+    """Everything after ``sequence`` is judged by ``phase``."""
+
+    phase: Phase
+    sequence: int
+    instrument_id: str | None = None
 
 
 class Health(Data, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ import msgspec
 from exchange.model import events as domain
 from exchange.model.instrument import MONEY_PER_UNIT, Instrument
 from exchange.wire import events as wire
-from exchange.wire.ids import exec_id_text, order_id_text, trade_id_text
+from exchange.wire.ids import auction_id_text, exec_id_text, order_id_text, trade_id_text
 from exchange.wire.prices import PriceGrid, money_decimal
 from exchange.wire.times import time_text
 
@@ -90,6 +90,7 @@ class PrivateEventWriter:
             filled_quantity=event.filled_quantity,
             remaining_quantity=event.remaining_quantity,
             client_order_id=event.client_order_id,
+            auction_id=auction_id_text(event.auction_id),
         )
 
     def _order_amended(self, event: domain.OrderAmended) -> wire.OrderAmended:

@@ -53,6 +53,7 @@ class ExecutionReport(Event, frozen=True, kw_only=True, tag="execution_report"):
     filled_quantity: int
     remaining_quantity: int
     client_order_id: str | None = None
+    auction_id: str | None = None
 
 
 class OrderAmended(Event, frozen=True, kw_only=True, tag="order_amended"):
@@ -122,21 +123,23 @@ class BookUpdate(Event, frozen=True, kw_only=True, tag="book_update"):
 
 
 class TradeEvent(Event, frozen=True, kw_only=True, tag="trade"):
-    """A public trade; ``side`` is the taker's."""
+    """A public trade; ``side`` is the taker's, in an auction that of the later order."""
 
     channel: str
     trade_id: str
     price: float
     quantity: int
     side: Side
+    auction_id: str | None = None
 
 
 class PhaseChange(Event, frozen=True, kw_only=True, tag="phase_change"):
-    """The market day moved on; sent to everyone."""
+    """The market day moved on; sent to everyone. With ``instrument_id``, for that one alone."""
 
     channel: str
     phase: Phase
     reason: str
+    instrument_id: str | None = None
 
 
 AnyEvent: TypeAlias = (

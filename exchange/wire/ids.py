@@ -39,6 +39,11 @@ def exec_id_text(number: int) -> str:
     return f"EXE_{number}"
 
 
+def auction_id_text(number: int | None) -> str | None:
+    """What clients call an auction: all trades of one instrument that share it were one uncross."""
+    return None if number is None else f"AUC_{number}"
+
+
 def order_number(text: str) -> int | None:
     """The number of an order id, None when the text is not one."""
     return _number(_ORDER, text)

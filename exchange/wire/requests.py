@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from exchange.base.bounds import MAX_PRICE, MAX_QUANTITY
-from exchange.model.types import OrderType, Side, TimeInForce
+from exchange.model.types import OrderType, Phase, Side, TimeInForce
 from exchange.wire.ids import ClientOrderId
 
 InstrumentId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
@@ -56,6 +56,14 @@ class RegisterTeamRequest(TeamRequest, frozen=True, kw_only=True):
     """``POST /game/teams/register``: a role that is open."""
 
     invite_code: Annotated[str, Meta(max_length=200)] | None = None
+
+
+class PhaseRequest(Request, frozen=True, kw_only=True):
+    """``POST /admin/phase``; with ``instrument_id`` only halted, reopening and continuous."""
+
+    phase: Phase
+    reason: Reason = "operator"
+    instrument_id: InstrumentId | None = None
 
 
 class DisableTeamRequest(Request, frozen=True, kw_only=True):

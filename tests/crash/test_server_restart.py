@@ -78,7 +78,7 @@ async def test_sigterm_under_load_drains_and_notes_a_clean_stop(tmp_path: Path) 
 
 async def test_unclean_stop_halts_for_the_grace_period_then_reopens(tmp_path: Path) -> None:
     """After a kill orders are refused and cancels allowed; then the market reopens by itself."""
-    grace = {"EXCHANGE_JOURNAL__RESTART_GRACE_S": "2"}
+    grace = {"EXCHANGE_JOURNAL__RESTART_GRACE_S": "2", "EXCHANGE_MARKET__REOPENING_S": "1"}
     async with client_session() as session:
         with _server(tmp_path) as server:
             trader = await register(session, server.url, "T", 1)

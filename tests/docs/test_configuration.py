@@ -13,6 +13,7 @@ from exchange.model.instrument import Instrument
 from exchange.model.presets import PRESETS
 from exchange.model.roles import Constraint, Role
 from exchange.model.rules import Bands
+from exchange.model.schedule import Schedule
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
 
@@ -54,6 +55,7 @@ def test_configuration_page_lists_presets_constraints_and_tables() -> None:
     assert _names("[[game.instruments]]") == set(Instrument.__struct_fields__)
     assert _names("[[game.roles]]") == set(Role.__struct_fields__)
     assert _names("[game.bands]") == set(Bands.__struct_fields__)
+    assert _names("[game.schedule]") == set(Schedule.__struct_fields__)
     types = {kind.__struct_config__.tag for kind in Constraint.__subclasses__()}
     rows = _rows("Constraints")
     assert {row[0].strip("`") for row in rows} == types

@@ -32,6 +32,8 @@ from exchange.model.types import (
 
 INSTRUMENTS = ("X", "Y")
 ACCOUNTS = (1, 2, 3)
+CALLS = (Phase.PRE_OPEN, Phase.REOPENING, Phase.PRE_CLOSE)
+PHASES_CHOSEN = (*CALLS, *CALLS, *Phase)
 
 
 class Reference(msgspec.Struct, frozen=True):
@@ -65,9 +67,10 @@ def rules(prevention: SelfTradePrevention) -> GameRules:
     )
 
 
-def _new(
+def new_order(
     account: int, instrument_id: str, side: Side, price_ticks: int | None, quantity: int, tif: TimeInForce
 ) -> NewOrder:
+    """A limit order, or a market order without a price."""
     order_type = OrderType.MARKET if price_ticks is None else OrderType.LIMIT
     return NewOrder(account, instrument_id, side, order_type, price_ticks, quantity, tif, None, "")
 
@@ -82,7 +85,7 @@ _scopes = st.lists(
 ).map(tuple)
 
 _orders = st.builds(
-    _new,
+    new_order,
     _accounts,
     _instruments,
     _sides,
@@ -102,14 +105,17 @@ _amends = st.builds(
 _sweeping = st.one_of(
     st.builds(CancelOrders, _accounts, _scopes, st.just(CancelReason.PORTFOLIO_LIMIT)),
     st.builds(DisableTeam, _accounts, st.booleans(), st.just(""), st.just("")),
-    st.builds(SetPhase, st.sampled_from((Phase.HALTED, Phase.CLOSED)), st.just("test")),
+    st.builds(SetPhase, st.sampled_from(PHASES_CHOSEN), st.just("test")),
 )
 
 actions = st.lists(st.one_of(_orders, _orders, _orders, _cancels, _amends, _sweeping), max_size=60)
 
 
 def records(chosen: Sequence[AnyCommand | Reference]) -> Iterator[Record]:
-    """Numbered commands; the market is opened again at once after each phase that accepts no orders."""
+    """Numbered commands; the market is opened again at once after each phase that accepts no orders.
+
+    In a call the orders that follow rest, until another phase comes.
+    """
     entered: list[tuple[int, NewOrder]] = []
     sequence = 0
     for action in chosen:
@@ -118,7 +124,7 @@ def records(chosen: Sequence[AnyCommand | Reference]) -> Iterator[Record]:
             entered.append((sequence, action))
         command = _resolve(action, entered) if isinstance(action, Reference) else action
         yield Record(sequence, 0, command)
-        if isinstance(command, SetPhase):
+        if isinstance(command, SetPhase) and command.phase not in (*CALLS, Phase.CONTINUOUS):
             sequence += 1
             yield Record(sequence, 0, SetPhase(Phase.CONTINUOUS, "test"))
 

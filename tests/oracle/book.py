@@ -6,11 +6,13 @@ It knows no heap, no totals and no index. Bands are disabled; the rest of the co
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil, floor
 
 from exchange.base.bounds import MAX_PRICE_TICKS
-from exchange.engine.book import BestPrices, Depth, Level
+from exchange.engine.book import MARKET_ASK, MARKET_BID, BestPrices, Depth, Level
 from exchange.model.commands import (
     AmendOrder,
     CancelOrder,
@@ -29,6 +31,7 @@ from exchange.model.events import (
     CancelRefused,
     PhaseChanged,
     Traded,
+    Uncrossed,
 )
 from exchange.model.types import CancelReason, Phase, Side, TimeInForce
 
@@ -45,10 +48,40 @@ class OracleOrder:
     quantity: int
     filled: int
     since: int
+    auction_only: bool = False
 
     @property
     def remaining(self) -> int:
         return self.quantity - self.filled
+
+
+def auction_price(orders: Sequence[OracleOrder], reference_ticks: int) -> tuple[int, int, int] | None:
+    """Price, volume and surplus by trying every candidate: the rules as they are written down."""
+    unpriced = (MARKET_BID, MARKET_ASK)
+    prices = {order.price_ticks for order in orders if order.price_ticks not in unpriced}
+    if any(order.price_ticks in unpriced for order in orders):
+        prices.add(reference_ticks)
+
+    def lots(price: int) -> tuple[int, int]:
+        buys = sum(o.remaining for o in orders if o.side is Side.BUY and o.price_ticks >= price)
+        return buys, sum(o.remaining for o in orders if o.side is Side.SELL and o.price_ticks <= price)
+
+    volume = max((min(lots(price)) for price in prices), default=0)
+    if not volume:
+        return None
+    tied = {price: lots(price)[0] - lots(price)[1] for price in prices if min(lots(price)) == volume}
+    least = min(abs(surplus) for surplus in tied.values())
+    tied = {price: surplus for price, surplus in tied.items() if abs(surplus) == least}
+    low, high = min(tied), max(tied)
+    if all(surplus > 0 for surplus in tied.values()):
+        chosen = high
+    elif all(surplus < 0 for surplus in tied.values()):
+        chosen = low
+    else:
+        middle = Fraction(low + high, 2)
+        chosen = ceil(middle) if reference_ticks > middle else floor(middle)
+    buys, sells = lots(chosen)
+    return chosen, volume, buys - sells
 
 
 class OracleVenue:
@@ -56,6 +89,8 @@ class OracleVenue:
 
     def __init__(self, prevent_self_trade: bool) -> None:
         self.orders: list[OracleOrder] = []
+        self.phase = Phase.CONTINUOUS
+        self._references = {"X": 100, "Y": 100}
         self._prevent = prevent_self_trade
         self._trades = 0
 
@@ -85,12 +120,81 @@ class OracleVenue:
                 )
             case DisableTeam(account, True):
                 return self._cancel_where(CancelReason.TEAM_DISABLED, lambda order: order.account == account)
-            case SetPhase(phase, reason):
-                closed = phase is Phase.CLOSED
-                cancelled = self._cancel_where(CancelReason.MARKET_CLOSE, lambda _: closed)
-                return [PhaseChanged(phase, reason), *cancelled]
+            case SetPhase() as change:
+                return self._set_phase(record.sequence, change)
             case _:
                 return []
+
+    def _set_phase(self, sequence: int, command: SetPhase) -> list[AnyVenueEvent]:
+        """Without phases of a single instrument."""
+        self.phase = command.phase
+        closed = command.phase is Phase.CLOSED
+        cancelled = self._cancel_where(CancelReason.MARKET_CLOSE, lambda _: closed)
+        changed = PhaseChanged(command.phase, command.reason)
+        if command.phase not in (Phase.OPENING_AUCTION, Phase.CONTINUOUS, Phase.CLOSING_AUCTION):
+            return [changed, *cancelled]
+        return [changed, *(event for each in self._references for event in self._uncross(sequence, each))]
+
+    def _uncross(self, sequence: int, instrument_id: str) -> list[AnyVenueEvent]:
+        events: list[AnyVenueEvent] = []
+        before = [self._totals(instrument_id, side) for side in Side]
+        result = auction_price(
+            [each for each in self.orders if each.instrument_id == instrument_id],
+            self._references[instrument_id],
+        )
+        if result is not None:
+            price_ticks, quantity, surplus = result
+            self._references[instrument_id] = price_ticks
+            while sum(event.quantity for event in events if isinstance(event, Traded)) < quantity:
+                events.append(self._auction_trade(sequence, instrument_id, price_ticks))
+            after = [self._totals(instrument_id, side) for side in Side]
+            levels = tuple(
+                (side, each, after[at].get(each, 0))
+                for at, side in enumerate(Side)
+                for each in sorted(before[at], reverse=side is Side.BUY)
+                if before[at][each] != after[at].get(each, 0)
+            )
+            events.append(Uncrossed(instrument_id, sequence, price_ticks, quantity, surplus, levels))
+        for order in [each for each in self.orders if each.instrument_id == instrument_id]:
+            if order.auction_only:
+                unpriced = order.price_ticks in (MARKET_BID, MARKET_ASK)
+                reason = CancelReason.NO_LIQUIDITY if unpriced else CancelReason.IOC_REMAINDER
+                events.append(self._end(order, reason))
+        return events
+
+    def _auction_trade(self, sequence: int, instrument_id: str, price_ticks: int) -> Traded:
+        orders = [each for each in self.orders if each.instrument_id == instrument_id]
+        buys = [each for each in orders if each.side is Side.BUY]
+        sells = [each for each in orders if each.side is Side.SELL]
+        buy = min(buys, key=lambda order: (-order.price_ticks, order.since))
+        sell = min(sells, key=lambda order: (order.price_ticks, order.since))
+        assert buy.price_ticks >= price_ticks >= sell.price_ticks
+        quantity = min(buy.remaining, sell.remaining)
+        maker, taker = sorted((buy, sell), key=lambda order: order.order_id)
+        self._trades += 1
+        for order in (buy, sell):
+            order.filled += quantity
+            if order.remaining == 0:
+                self.orders.remove(order)
+        return Traded(
+            self._trades,
+            instrument_id,
+            price_ticks,
+            quantity,
+            maker.order_id,
+            taker.order_id,
+            maker.account,
+            taker.account,
+            taker.side,
+            sequence,
+        )
+
+    def _totals(self, instrument_id: str, side: Side) -> dict[int, int]:
+        totals: dict[int, int] = {}
+        for order in self.orders:
+            if order.instrument_id == instrument_id and order.side is side:
+                totals[order.price_ticks] = totals.get(order.price_ticks, 0) + order.remaining
+        return totals
 
     def depth(self, instrument_id: str, levels: int) -> Depth:
         """Levels by adding up the orders."""
@@ -105,13 +209,22 @@ class OracleVenue:
         return BestPrices(bid[0], ask[0], bid[1], ask[1])
 
     def _levels(self, instrument_id: str, side: Side) -> list[Level]:
-        orders = [each for each in self.orders if each.instrument_id == instrument_id and each.side is side]
+        orders = [
+            each
+            for each in self.orders
+            if each.instrument_id == instrument_id
+            and each.side is side
+            and each.price_ticks not in (MARKET_BID, MARKET_ASK)
+        ]
         prices = sorted({each.price_ticks for each in orders})
         return [(price, sum(o.remaining for o in orders if o.price_ticks == price)) for price in prices]
 
     def _new(self, sequence: int, command: NewOrder) -> list[AnyVenueEvent]:
         price_ticks = command.price_ticks
-        if price_ticks is None:
+        is_call = self.phase is not Phase.CONTINUOUS
+        if price_ticks is None and is_call:
+            price_ticks = MARKET_BID if command.side is Side.BUY else MARKET_ASK
+        elif price_ticks is None:
             price_ticks = MAX_PRICE_TICKS if command.side is Side.BUY else 1
         order = OracleOrder(
             sequence,
@@ -122,11 +235,14 @@ class OracleVenue:
             command.quantity,
             0,
             sequence,
+            is_call and (command.price_ticks is None or command.time_in_force is TimeInForce.IOC),
         )
         self.orders.append(order)
         events: list[AnyVenueEvent] = [
             Acknowledged(sequence, order.instrument_id, order.side, price_ticks, order.quantity)
         ]
+        if is_call:
+            return events
         events += self._trade(order)
         if order in self.orders:
             if self._counterparty(order) is not None:
@@ -149,7 +265,8 @@ class OracleVenue:
         if price_ticks != old_price_ticks or quantity > order.quantity:
             order.since = sequence
         order.price_ticks, order.quantity = price_ticks, quantity
-        events = self._trade(order)
+        is_call = self.phase is not Phase.CONTINUOUS
+        events = [] if is_call else self._trade(order)
         amended = Amended(
             order.order_id,
             order.instrument_id,
@@ -161,7 +278,7 @@ class OracleVenue:
             old_remaining,
         )
         events.append(amended)
-        if order in self.orders and self._counterparty(order) is not None:
+        if not is_call and order in self.orders and self._counterparty(order) is not None:
             events.append(self._end(order, CancelReason.SELF_TRADE))
         return events
 
@@ -185,6 +302,7 @@ class OracleVenue:
                 taker.side,
             )
             events.append(trade)
+            self._references[taker.instrument_id] = maker.price_ticks
             for order in (maker, taker):
                 order.filled += quantity
                 if order.remaining == 0:

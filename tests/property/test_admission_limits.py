@@ -83,7 +83,7 @@ INTERVENTIONS: tuple[tuple[AnyCommand, ...], ...] = (
         for side in (None, Side.BUY)
     ),
     *((DisableTeam(each, True, "test", "req"), DisableTeam(each, False, "test", "req")) for each in ACCOUNTS),
-    (SetPhase(Phase.HALTED, "test"), SetPhase(Phase.CONTINUOUS, "test")),
+    tuple(SetPhase(each, "test") for each in (Phase.HALTED, Phase.REOPENING, Phase.CONTINUOUS)),
     (SetPhase(Phase.CLOSED, "test"), SetPhase(Phase.CONTINUOUS, "test")),
 )
 

@@ -6,8 +6,8 @@ A scenario is a `##` heading, optional settings (`self-trade: none`, `band: 10 %
 
 Commands: `A buy 10 @ 100`, `A sell 5 market`, with `in Y` for the other instrument and `ioc` or `day` at the
 end; `A cancel #1`; `A amend #1 quantity 7 price 101`; `A cancel all`, `buys`, `sells`, each also `in Y`;
-`disable A`, `enable A`; `phase halted`. Bids and asks are those of X. Events and levels are compared as text,
-so that nothing is left unsaid.
+`disable A`, `enable A`; `phase halted`, also `of X` alone. Bids and asks are those of X. Events and levels
+are compared as text, so that nothing is left unsaid.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from exchange.model.events import (
     CancelRefused,
     PhaseChanged,
     Traded,
+    Uncrossed,
 )
 from exchange.model.instrument import Instrument
 from exchange.model.rules import Bands, GameRules
@@ -150,7 +151,8 @@ def _command(text: str) -> AnyCommand:
     if verb in ("disable", "enable"):
         return DisableTeam(_account(rest), verb == "disable", "", "")
     assert verb == "phase", text
-    return SetPhase(Phase(rest), "")
+    phase, _, instrument_id = rest.partition(" of ")
+    return SetPhase(Phase(phase), "", instrument_id or None)
 
 
 def _order(found: re.Match[str]) -> NewOrder:
@@ -182,20 +184,25 @@ def _event(sequence: int, event: AnyVenueEvent) -> str:
             assert order_id == sequence
             return f"ack {quantity} @ {price_ticks}"
         case Traded():
-            return (
-                f"trade {event.quantity} @ {event.price_ticks} "
-                f"with #{event.maker_order_id} of {_letter(event.maker_account)}"
-            )
+            return _trade(event)
         case Cancelled(order_id, _, _, price_ticks, remaining, reason):
             return f"cancelled #{order_id} {remaining} @ {price_ticks} {reason.value}"
         case Amended(order_id, _, _, price_ticks, quantity, remaining):
             return f"amended #{order_id} {quantity} @ {price_ticks} open {remaining}"
-        case CancelRefused():
-            return "cancel refused"
-        case AmendRefused():
-            return "amend refused"
-        case PhaseChanged(phase):
-            return f"phase {phase.value}"
+        case CancelRefused() | AmendRefused():
+            return "cancel refused" if isinstance(event, CancelRefused) else "amend refused"
+        case PhaseChanged(phase, _, instrument_id):
+            return f"phase {phase.value}" + (f" of {instrument_id}" if instrument_id else "")
+        case Uncrossed():
+            surplus = f" surplus {event.surplus:+}" if event.surplus else ""
+            return f"uncrossed {event.quantity} @ {event.price_ticks}{surplus}"
+
+
+def _trade(event: Traded) -> str:
+    traded = f"{event.quantity} @ {event.price_ticks}"
+    if event.auction_id is not None:
+        return f"auction {traded} of #{event.maker_order_id} and #{event.taker_order_id}"
+    return f"trade {traded} with #{event.maker_order_id} of {_letter(event.maker_account)}"
 
 
 def _levels(levels: tuple[Level, ...]) -> str:

@@ -86,6 +86,8 @@ class Session:
         path = self._floor.exchange.path
         path.submit_system(SetPhase(Phase.HALTED, "session"))
         await self._submit([self._command() for _ in range(5)])
+        path.submit_system(SetPhase(Phase.REOPENING, "session"))
+        await self._submit([self._command() for _ in range(5)])
         path.submit_system(SetPhase(Phase.CONTINUOUS, "session"))
         await self._submit([self._operate(self._account())])
 

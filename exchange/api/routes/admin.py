@@ -13,14 +13,14 @@ from exchange.api.operation import COMMAND_CODES, Call, Operation, Topic
 from exchange.api.replies import Answered, Reply
 from exchange.api.routes.game import REGISTRATION_CODES, find_team, register
 from exchange.api.views import team_view
-from exchange.model.answers import TeamAnswer
-from exchange.model.commands import DisableTeam, RotateKey
+from exchange.model.answers import Done, TeamAnswer
+from exchange.model.commands import DisableTeam, RotateKey, SetPhase
 from exchange.model.reasons import Code, Refusal
 from exchange.services.game.keys import hash_key, new_key
 from exchange.wire import data
 from exchange.wire.ids import team_id_text
 from exchange.wire.queries import AdminStatusQuery, NoQuery
-from exchange.wire.requests import DisableTeamRequest, TeamRequest
+from exchange.wire.requests import DisableTeamRequest, PhaseRequest, TeamRequest
 from exchange.wire.times import time_text
 
 
@@ -74,6 +74,20 @@ async def disable_team(context: ApiContext, call: Call[NoQuery, DisableTeamReque
 async def enable_team(context: ApiContext, call: Call[NoQuery, DisableTeamRequest]) -> Reply:
     """Let a disabled team trade again."""
     return await _set_disabled(context, call, disabled=False)
+
+
+async def set_phase(context: ApiContext, call: Call[NoQuery, PhaseRequest]) -> Reply:
+    """Halt, reopen or close; an instrument or the whole market."""
+    asked = call.body
+    command = SetPhase(asked.phase, asked.reason, asked.instrument_id)
+    answer = await execute(context, call, command)
+    if isinstance(answer, Refusal):
+        return answer
+    assert isinstance(answer, Done)
+    phases = context.admission.phases
+    phase = asked.phase if asked.instrument_id is None else phases.of(asked.instrument_id)
+    done = data.PhaseSet(phase=phase, sequence=answer.sequence, instrument_id=asked.instrument_id)
+    return Answered(done, timestamp_us=answer.timestamp_us)
 
 
 async def _set_disabled(
@@ -174,5 +188,23 @@ ROUTES: Final = (
         data=data.TeamView,
         codes=(Code.UNKNOWN_TEAM, *COMMAND_CODES),
         example={"reason": "bot repaired"},
+    ),
+    Operation(
+        operation_id="set_phase",
+        method="POST",
+        path="/admin/phase",
+        topic=Topic.ADMIN,
+        access=Access.OPERATOR,
+        handler=set_phase,
+        summary="Set the phase of the market, or halt and reopen one instrument",
+        description=(
+            "It holds until the schedule's next change. A halt ends through `reopening`, which trades again"
+            " by itself after `reopening_s`. With `instrument_id` only `halted`, `reopening`, and"
+            " `continuous` for whatever the market does. Journaled with its `reason`."
+        ),
+        body=PhaseRequest,
+        data=data.PhaseSet,
+        codes=(Code.UNKNOWN_INSTRUMENT, Code.PHASE_NOT_ALLOWED, *COMMAND_CODES),
+        example={"phase": "halted", "reason": "wrong expiry", "instrument_id": "SPY"},
     ),
 )

@@ -216,6 +216,7 @@ ANSWERS: Final[Mapping[str, Any]] = {
     "rotate_key": {"team_id": "TEAM_1", "api_key": _KEY},
     "disable_team": _DISABLED_TEAM,
     "enable_team": _TEAM,
+    "set_phase": {"phase": "halted", "sequence": 67902, "instrument_id": "SPY"},
     "get_live": {"status": "ok"},
     "get_ready": {"status": "ok"},
 }

@@ -9,7 +9,9 @@ from exchange.api.context import ApiContext
 from exchange.api.operation import Call, Operation, Topic
 from exchange.api.replies import Answered, Reply
 from exchange.api.views import instrument_view, trade_view
+from exchange.model.phases import PHASES
 from exchange.model.reasons import Code
+from exchange.model.types import Phase
 from exchange.wire import data
 from exchange.wire.ids import trade_number
 from exchange.wire.orders import unknown_instrument
@@ -29,7 +31,10 @@ async def get_orderbook(context: ApiContext, call: Call[OrderbookQuery, None]) -
     grid = context.grids.get(instrument_id)
     if grid is None:
         return unknown_instrument(instrument_id)
-    depth = context.venue.depth(instrument_id, call.query.depth)
+    venue = context.venue
+    depth = venue.depth(instrument_id, call.query.depth)
+    phase = venue.phase_of(instrument_id)
+    is_call, auction = PHASES[phase].is_call, venue.indicative(instrument_id)
     return Answered(
         data.Orderbook(
             instrument_id=instrument_id,
@@ -37,6 +42,10 @@ async def get_orderbook(context: ApiContext, call: Call[OrderbookQuery, None]) -
             asks=[(grid.decimal(ticks), quantity) for ticks, quantity in depth.asks],
             timestamp=time_text(context.clock.now_us()),
             stale=context.health.is_stale,
+            phase=None if phase is Phase.CONTINUOUS else phase,
+            indicative_price=None if auction is None else grid.decimal(auction.price_ticks),
+            indicative_volume=auction.quantity if auction else 0 if is_call else None,
+            imbalance=auction.surplus if auction else 0 if is_call else None,
         )
     )
 

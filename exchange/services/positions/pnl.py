@@ -38,11 +38,11 @@ class AccountPnl(msgspec.Struct, frozen=True):
 def mark_half_ticks(
     bid_ticks: int | None, ask_ticks: int | None, last_ticks: int, max_spread_ppm: int = 100_000
 ) -> int:
-    """Mid of a two-sided book no wider than ``max_spread_ppm`` of the mid, else ``last_ticks``.
+    """Mid of a book that is two-sided, not crossed and at most ``max_spread_ppm`` wide, else ``last_ticks``.
 
     ``last_ticks`` is the last trade's price, before any the reference (GAME.md, Scoring).
     """
-    if bid_ticks is None or ask_ticks is None:
+    if bid_ticks is None or ask_ticks is None or bid_ticks > ask_ticks:
         return 2 * last_ticks
     wide = 2_000_000 * (ask_ticks - bid_ticks) > max_spread_ppm * (bid_ticks + ask_ticks)
     return 2 * last_ticks if wide else bid_ticks + ask_ticks

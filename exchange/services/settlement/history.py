@@ -25,6 +25,7 @@ class PublicTrade(msgspec.Struct, frozen=True, gc=False):
     quantity: int
     taker_side: Side
     timestamp_us: int
+    auction_id: int | None = None
 
 
 class History:

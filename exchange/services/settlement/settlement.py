@@ -35,7 +35,7 @@ from exchange.services.settlement.ports import Books, Fees, Orders, Reservations
 from exchange.services.settlement.preview import preview
 from exchange.services.settlement.streams import StreamNumbers
 
-_MAKER, _TAKER = Liquidity.MAKER, Liquidity.TAKER
+_MAKER, _TAKER, _AUCTION = Liquidity.MAKER, Liquidity.TAKER, Liquidity.AUCTION
 _BUY, _SELL = Side.BUY, Side.SELL
 _FILLED = OrderStatus.FILLED
 
@@ -124,13 +124,21 @@ class Settlement:
     def _traded(self, record: Record, event: Traded, told: list[AnyPrivateEvent]) -> None:
         timestamp_us, instrument_id = record.timestamp_us, event.instrument_id
         maker, taker = event.maker_account, event.taker_account
-        told.append(self._fill(event, event.maker_order_id, maker, _MAKER, timestamp_us))
-        told.append(self._fill(event, event.taker_order_id, taker, _TAKER, timestamp_us))
+        made, took = (_MAKER, _TAKER) if event.auction_id is None else (_AUCTION, _AUCTION)
+        told.append(self._fill(event, event.maker_order_id, maker, made, timestamp_us))
+        told.append(self._fill(event, event.taker_order_id, taker, took, timestamp_us))
         take, update = self.streams.take, self._ledger.position_update
         told.append(update(maker, take(maker), timestamp_us, instrument_id))
         if taker != maker:
             told.append(update(taker, take(taker), timestamp_us, instrument_id))
-        trade = PublicTrade(event.trade_id, event.price_ticks, event.quantity, event.taker_side, timestamp_us)
+        trade = PublicTrade(
+            event.trade_id,
+            event.price_ticks,
+            event.quantity,
+            event.taker_side,
+            timestamp_us,
+            event.auction_id,
+        )
         self.history.traded(instrument_id, trade)
 
     def _fill(
@@ -142,7 +150,8 @@ class Settlement:
         command = order.command
         side = command.side
         assert command.account == account
-        assert (side is event.taker_side) is (liquidity is _TAKER)
+        is_taker = side is event.taker_side
+        assert order_id == (event.taker_order_id if is_taker else event.maker_order_id)
         self._ledger.book(account, instrument_id, side, quantity, price_ticks, fees)
         self._exposure.convert(account, instrument_id, side, quantity)
         if order.status is _FILLED:
@@ -156,7 +165,7 @@ class Settlement:
             command.request_id,
             instrument_id,
             side,
-            2 * event.trade_id - (liquidity is _MAKER),
+            2 * event.trade_id - (not is_taker),
             event.trade_id,
             price_ticks,
             quantity,
@@ -164,6 +173,7 @@ class Settlement:
             fees,
             order.filled_quantity,
             order.quantity - order.filled_quantity,
+            event.auction_id,
         )
         self.history.executed(report)
         return report

@@ -14,6 +14,7 @@ from exchange.model.commands import (
     SetPhase,
     Void,
 )
+from exchange.model.phases import MarketPhases
 from exchange.model.reasons import Refusal
 from exchange.model.rules import GameRules
 from exchange.services.validation import refusals
@@ -27,16 +28,17 @@ Act: TypeAlias = (
 class Acts:
     """Judges every command that is neither order, cancel nor amend."""
 
-    def __init__(self, rules: GameRules, teams: Teams) -> None:
+    def __init__(self, rules: GameRules, teams: Teams, phases: MarketPhases) -> None:
         self._rules = rules
         self._instruments = frozenset(each.instrument_id for each in rules.instruments)
         self._teams = teams
+        self._phases = phases
 
     def judge(self, act: Act, last_sequence: int) -> Act | Refusal:
         """The command to sequence. Raises ValueError where a game is opened with other rules than these."""
         match act:
             case SetPhase():
-                return act
+                return self._judge_phase(act)
             case RegisterTeam():
                 return self._teams.complete(act)
             case RotateKey() | DisableTeam():
@@ -59,6 +61,15 @@ class Acts:
             if scope.instrument_id is not None and scope.instrument_id not in self._instruments:
                 return refusals.unknown_instrument(scope.instrument_id)
         return None
+
+    def _judge_phase(self, act: SetPhase) -> Act | Refusal:
+        instrument_id, phases = act.instrument_id, self._phases
+        if instrument_id is not None and instrument_id not in self._instruments:
+            return refusals.unknown_instrument(instrument_id)
+        if phases.may_enter(act.phase, instrument_id):
+            return act
+        now = phases.market.phase if instrument_id is None else phases.of(instrument_id)
+        return refusals.phase_not_allowed(now, act.phase)
 
     def _judge_opening(self, act: OpenGame, last_sequence: int) -> Act | Refusal:
         if last_sequence:

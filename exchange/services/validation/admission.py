@@ -1,9 +1,9 @@
 """Admission: the one synchronous function of the validate stage, and its replay.
 
 The first thing wrong with an order or amend answers, in this order: a resend is answered as the order it
-repeats; then team, market phase, the order to amend, instrument, numbers, price band; then the constraints
-of the role in the order of its config. Everything is judged before anything is changed, so that neither a
-refusal nor an exception leaves half an order behind.
+repeats; then team, market phase, the order to amend, instrument and its own phase, numbers, price band; then
+the constraints of the role in the order of its config. Everything is judged before anything is changed, so
+that neither a refusal nor an exception leaves half an order behind.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from exchange.model.commands import (
     RotateKey,
     SetPhase,
 )
+from exchange.model.phases import MarketPhases, first_phase
 from exchange.model.reasons import Refusal
 from exchange.model.rules import GameRules
 from exchange.model.types import OrderType, Phase
@@ -47,12 +48,12 @@ class Admission:
         instruments = {each.instrument_id: each for each in rules.instruments}
         self._instruments = frozenset(instruments)
         self._checks = {role.name: compile_role(role, instruments, exposure) for role in rules.roles}
-        self._acts = Acts(rules, teams)
+        self._phases = MarketPhases(first_phase(rules))
+        self._acts = Acts(rules, teams, self._phases)
         self._register = register
         self._exposure = exposure
         self._teams = teams
         self._market = market
-        self._phase = Phase.CONTINUOUS
         self._sequence = 0
         self._timestamp_us = 0
 
@@ -66,12 +67,21 @@ class Admission:
 
     @property
     def phase(self) -> Phase:
-        """The phase by which the next command is judged."""
-        return self._phase
+        """The phase of the market, by which the next command is judged."""
+        return self._phases.market.phase
+
+    @property
+    def phases(self) -> MarketPhases:
+        """The same with its instruments, reasons and times: to read, not to change."""
+        return self._phases
 
     def state(self) -> object:
         """Canonical content for the state hash. Rate windows are no part of it: a restart forgets them."""
-        return {"sequence": self._sequence, "timestamp_us": self._timestamp_us, "phase": self._phase}
+        return {
+            "sequence": self._sequence,
+            "timestamp_us": self._timestamp_us,
+            "phases": self._phases.state(),
+        }
 
     def admit(self, command: AnyCommand, now_us: int) -> Record | OrderAnswer | Refusal:
         """The record to journal, or the answer of the order that a resend repeats, or why not."""
@@ -109,7 +119,7 @@ class Admission:
             case AmendOrder():
                 self._reserve_amend(record, command)
             case SetPhase():
-                self._phase = command.phase
+                self._phases.apply(command, record.timestamp_us)
             case RegisterTeam():
                 self._teams.register(record)
             case RotateKey():
@@ -183,6 +193,8 @@ class Admission:
             return team
         if order.instrument_id not in self._instruments:
             return refusals.unknown_instrument(order.instrument_id)
+        if self._phases.instruments and (refusal := self._judge_own_phase(order.instrument_id)):
+            return refusal
         if (order.price_ticks is None) is (order.order_type is _LIMIT):
             return refusals.ORDER_TYPE_CONTRADICTION
         return self._judge_numbers(
@@ -199,7 +211,9 @@ class Admission:
         if amend.quantity is None and amend.price_ticks is None:
             return refusals.NOTHING_TO_AMEND
         instrument_id = order.command.instrument_id
-        refusal = self._judge_numbers(instrument_id, amend.quantity, amend.price_ticks)
+        refusal = self._judge_own_phase(instrument_id) or self._judge_numbers(
+            instrument_id, amend.quantity, amend.price_ticks
+        )
         if refusal is None:
             amended = replace(
                 order.command,
@@ -210,8 +224,8 @@ class Admission:
         return refusal or replace(amend, instrument_id=instrument_id)
 
     def _judge_cancel(self, cancel: CancelOrder) -> CancelOrder | Refusal:
-        if not self._phase.accepts_cancels:
-            return refusals.market_closed(self._phase)
+        if not self._phases.rule.cancel:
+            return refusals.market_closed(self.phase)
         order = self._live(cancel.account, cancel.order_id)
         if order is None:
             return refusals.CANCEL_FAILED
@@ -229,9 +243,14 @@ class Admission:
             return refusals.unknown_team(account)
         if team.disabled:
             return refusals.TEAM_DISABLED
-        if not self._phase.accepts_orders:
-            return refusals.market_closed(self._phase)
+        if not self._phases.rule.submit:
+            return refusals.market_closed(self.phase)
         return team
+
+    def _judge_own_phase(self, instrument_id: str) -> Refusal | None:
+        if self._phases.rule_of(instrument_id).submit:
+            return None
+        return refusals.instrument_closed(instrument_id, self._phases.of(instrument_id))
 
     def _judge_numbers(
         self, instrument_id: str, quantity: int | None, price_ticks: int | None
@@ -250,8 +269,9 @@ class Admission:
     def _judge_role(
         self, team: TeamState, order: NewOrder, increase: int, now_us: int, dry: bool = False
     ) -> Refusal | None:
-        checks = self._checks[team.role.name]
-        proposal = Proposal(order, increase, now_us, self._phase)
+        checks, phases = self._checks[team.role.name], self._phases
+        phase = phases.market.phase if phases.is_plain else phases.of(order.instrument_id)
+        proposal = Proposal(order, increase, now_us, phase)
         for check in checks.dry if dry else checks.live:
             refusal = check(proposal)
             if refusal is not None:

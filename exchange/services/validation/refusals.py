@@ -45,6 +45,26 @@ def market_closed(phase: Phase) -> Refusal:
     )
 
 
+def instrument_closed(instrument_id: str, phase: Phase) -> Refusal:
+    """The phase of this one instrument forbids what was asked."""
+    return Refusal(
+        Category.CONFLICT,
+        Code.MARKET_CLOSED,
+        f"The instrument is {phase.value}",
+        {"instrument_id": instrument_id, "phase": phase.value},
+    )
+
+
+def phase_not_allowed(now: Phase, wanted: Phase) -> Refusal:
+    """The market day cannot go there from here."""
+    return Refusal(
+        Category.CONFLICT,
+        Code.PHASE_NOT_ALLOWED,
+        f"The phase {wanted.value} cannot follow {now.value}",
+        {"phase": now.value},
+    )
+
+
 def client_order_id_reused(client_order_id: str, order_id: int) -> Refusal:
     """A resend with another body."""
     return Refusal(

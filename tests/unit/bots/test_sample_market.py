@@ -190,6 +190,7 @@ def test_halt_is_waited_out() -> None:
             await asyncio.sleep(30)
             assert await client.open_orders() == []
             assert dict(maker.refusals) == {}
+            exchange.path.submit_system(SetPhase(Phase.REOPENING, "test"))
             exchange.path.submit_system(SetPhase(Phase.CONTINUOUS, "test"))
             await asyncio.sleep(3)
             assert len(await client.open_orders()) == 2 * len(FEW)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 
 from exchange.model.answers import OrderAnswer, OrderReport
-from exchange.model.commands import NewOrder, Record
-from exchange.model.events import Acknowledged, AnyVenueEvent
+from exchange.model.commands import NewOrder, Record, SetPhase
+from exchange.model.events import Acknowledged, AnyVenueEvent, PhaseChanged
 from exchange.model.order import OrderStatus
 from exchange.model.reasons import Code, Refusal
+from exchange.model.types import Phase
 from exchange.pipeline.health import State
 from exchange.pipeline.match import MatchStage
 from exchange.pipeline.messages import Matched, Sequenced
 from exchange.pipeline.responses import PendingRequest, Wait
-from tests.support.stages import SIZE_RAISES, Bench, order, run_to_end
+from tests.support.stages import SIZE_RAISES, Bench, order, run_to_end, until
 
 
 class FakeVenue:
@@ -29,6 +31,16 @@ class FakeVenue:
             raise RuntimeError("a bug")
         self.applied.append(record.sequence)
         return [Acknowledged(record.sequence, "X", command.side, 100, command.quantity)]
+
+    def steps(self, record: Record) -> Iterator[list[AnyVenueEvent]]:
+        """Three slices; the reason may ask for a failure in the second."""
+        assert isinstance(record.command, SetPhase)
+        yield [PhaseChanged(record.command.phase, "first")]
+        if record.command.reason == "raise":
+            raise RuntimeError("a bug")
+        yield [PhaseChanged(record.command.phase, "second")]
+        self.applied.append(record.sequence)
+        yield [PhaseChanged(record.command.phase, "third")]
 
 
 class FakePreview:
@@ -114,6 +126,40 @@ async def test_match_exception_halts_the_venue(bench: Bench) -> None:
         assert isinstance(pending.answer, Refusal)
         assert pending.answer.code == Code.VENUE_HALTED
         assert pending.answer.details == {"accepted": True}
+
+
+async def test_match_takes_a_phase_in_steps(bench: Bench) -> None:
+    """The loop runs between them, each goes to settle on its own, the last with who waits; others wait."""
+    venue = FakeVenue()
+    pending, phase_pending = bench.pending(Wait.SETTLEMENT), bench.pending(Wait.SETTLEMENT, "phase")
+    bench.match_queue.put_nowait(
+        Sequenced(Record(1, 0, SetPhase(Phase.OPENING_AUCTION, "test")), phase_pending)
+    )
+    bench.match_queue.put_nowait(Sequenced(Record(2, 0, order(1)), pending))
+    bench.match_queue.put_nowait(None)
+    task = asyncio.create_task(_stage(bench, venue).run())
+    await until(lambda: bench.trade_queue.qsize() == 1)
+    assert (venue.applied, task.done()) == ([], False)
+    await asyncio.wait_for(task, 5)
+    *items, last = _taken(bench)
+    assert last is None
+    assert [(item.record.sequence, item.pending) for item in items if item is not None] == [
+        (1, None),
+        (1, None),
+        (1, phase_pending),
+        (2, pending),
+    ]
+
+
+async def test_match_exception_in_a_step_halts_the_venue(bench: Bench) -> None:
+    """Half an uncross: nothing else is matched."""
+    venue = FakeVenue()
+    pending = bench.pending(Wait.SETTLEMENT)
+    bench.match_queue.put_nowait(Sequenced(Record(1, 0, SetPhase(Phase.CONTINUOUS, "raise")), pending))
+    _put(bench, 1)
+    await run_to_end(_stage(bench, venue).run)
+    assert (venue.applied, bench.health.state) == ([], State.HALTED)
+    assert isinstance(pending.answer, Refusal)
 
 
 async def test_match_loses_nothing_to_a_full_queue(bench: Bench) -> None:

@@ -253,7 +253,7 @@ def test_recovery_reports_its_progress() -> None:
     told: list[int] = []
     replayed = recover(journal, rules, build_core, progress=told.append)
     assert told == [REPLAY_PROGRESS_RECORDS, 2 * REPLAY_PROGRESS_RECORDS]
-    assert replayed.last_phase == SetPhase(Phase.HALTED, "r")
+    assert replayed.core.admission.phase is Phase.HALTED
 
 
 def test_recovery_of_a_gap_in_the_sequence_fails_there() -> None:

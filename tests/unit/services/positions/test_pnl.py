@@ -17,6 +17,7 @@ from tests.support.settling import instrument
         (95, 105, 200),  # exactly 10 % of the mid
         (95, 106, 180),  # 11 of 100.5
         (100, 100, 200),
+        (101, 100, 180),  # crossed, in a call
         (None, 101, 180),
         (100, None, 180),
         (None, None, 180),

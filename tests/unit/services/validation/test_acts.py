@@ -151,10 +151,37 @@ def test_cancel_orders_names_known_instruments(admission: Admission) -> None:
 
 
 @pytest.mark.parametrize("phase", list(Phase))
-def test_set_phase_is_always_sequenced(admission: Admission, phase: Phase) -> None:
+def test_set_phase_is_sequenced_from_any_phase_but_halted(admission: Admission, phase: Phase) -> None:
     """Whoever sends it has decided; admission only follows."""
     admit(admission, SetPhase(phase, "operator"))
     assert admission.phase is phase
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_set_phase_ends_a_halt_through_a_reopening_alone(admission: Admission, phase: Phase) -> None:
+    """Or with the end of the day: nothing else follows a halt."""
+    admit(admission, SetPhase(Phase.HALTED, "operator"))
+    command = SetPhase(phase, "operator")
+    if phase in (Phase.HALTED, Phase.REOPENING, Phase.CLOSED):
+        admit(admission, command)
+        assert admission.phase is phase
+    else:
+        refusal = refuse(admission, command)
+        assert (refusal.code, refusal.details) == (Code.PHASE_NOT_ALLOWED, {"phase": "halted"})
+
+
+def test_set_phase_of_an_instrument_goes_round_the_same_way(admission: Admission) -> None:
+    """Halted, reopening, and back to what the market does; nothing else, and no unknown instrument."""
+    for phase in (Phase.CONTINUOUS, Phase.REOPENING, Phase.CLOSED):
+        assert refuse(admission, SetPhase(phase, "operator", CALL)).code == Code.PHASE_NOT_ALLOWED
+    assert refuse(admission, SetPhase(Phase.HALTED, "operator", "SPQ")).code == Code.UNKNOWN_INSTRUMENT
+    admit(admission, SetPhase(Phase.HALTED, "operator", CALL))
+    assert refuse(admission, SetPhase(Phase.CONTINUOUS, "operator", CALL)).code == Code.PHASE_NOT_ALLOWED
+    admit(admission, SetPhase(Phase.REOPENING, "operator", CALL))
+    admit(admission, SetPhase(Phase.CONTINUOUS, "operator", CALL))
+    assert (admission.phase, admission.phases.is_plain) == (Phase.CONTINUOUS, True)
+    admit(admission, SetPhase(Phase.CLOSED, "operator"))
+    assert refuse(admission, SetPhase(Phase.HALTED, "operator", CALL)).code == Code.PHASE_NOT_ALLOWED
 
 
 @pytest.mark.parametrize(

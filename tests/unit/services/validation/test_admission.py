@@ -239,7 +239,7 @@ def test_admit_answers_with_the_first_thing_wrong() -> None:
     codes = [gate.refusal(wrong).code]
     gate.record(DisableTeam(ACCOUNT, False, "test", "req"))
     codes.append(gate.refusal(wrong).code)
-    gate.record(SetPhase(Phase.CONTINUOUS, "test"))
+    gate.record(SetPhase(Phase.REOPENING, "test"))
     codes.append(gate.refusal(wrong).code)
     wrong = msgspec.structs.replace(wrong, instrument_id=CALL)
     codes.append(gate.refusal(wrong).code)
@@ -460,7 +460,16 @@ def test_admit_lets_an_order_outside_the_band_be_made_smaller() -> None:
 
 @pytest.mark.parametrize(
     ("phase", "orders", "cancels"),
-    [(Phase.CONTINUOUS, True, True), (Phase.HALTED, False, True), (Phase.CLOSED, False, False)],
+    [
+        (Phase.PRE_OPEN, True, True),
+        (Phase.OPENING_AUCTION, False, False),
+        (Phase.CONTINUOUS, True, True),
+        (Phase.HALTED, False, True),
+        (Phase.REOPENING, True, True),
+        (Phase.PRE_CLOSE, True, True),
+        (Phase.CLOSING_AUCTION, False, False),
+        (Phase.CLOSED, False, False),
+    ],
 )
 def test_admit_judges_by_the_phase_as_it_was_sequenced(phase: Phase, orders: bool, cancels: bool) -> None:
     """Everything after a SetPhase is judged by it, whatever the venue has come to."""
