@@ -52,7 +52,7 @@ class SelfTradePrevention(Enum):
 
 
 class Phase(Enum):
-    """State of the market day; GAME.md has the table of what each one allows."""
+    """State of the market day."""
 
     CONTINUOUS = "continuous"
     HALTED = "halted"

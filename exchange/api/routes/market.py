@@ -9,10 +9,9 @@ from exchange.api.context import ApiContext
 from exchange.api.operation import Call, Operation, Topic
 from exchange.api.replies import Answered, Reply
 from exchange.api.views import instrument_view, trade_view
-from exchange.model.reasons import Code
+from exchange.model.reasons import Code, unknown_instrument
 from exchange.wire import data
 from exchange.wire.ids import trade_number
-from exchange.wire.orders import unknown_instrument
 from exchange.wire.queries import NoQuery, OrderbookQuery, TradesQuery
 from exchange.wire.times import time_text
 

@@ -40,7 +40,7 @@ def mark_half_ticks(
 ) -> int:
     """Mid of a two-sided book no wider than ``max_spread_ppm`` of the mid, else ``last_ticks``.
 
-    ``last_ticks`` is the last trade's price, before any the reference (GAME.md, Scoring).
+    ``last_ticks`` is the last trade's price, before any the reference.
     """
     if bid_ticks is None or ask_ticks is None:
         return 2 * last_ticks

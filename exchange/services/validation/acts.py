@@ -14,7 +14,7 @@ from exchange.model.commands import (
     SetPhase,
     Void,
 )
-from exchange.model.reasons import Refusal
+from exchange.model.reasons import Refusal, unknown_instrument
 from exchange.model.rules import GameRules
 from exchange.services.validation import refusals
 from exchange.services.validation.ports import Teams
@@ -57,7 +57,7 @@ class Acts:
     def _unknown_scope(self, act: CancelOrders) -> Refusal | None:
         for scope in act.scopes:
             if scope.instrument_id is not None and scope.instrument_id not in self._instruments:
-                return refusals.unknown_instrument(scope.instrument_id)
+                return unknown_instrument(scope.instrument_id)
         return None
 
     def _judge_opening(self, act: OpenGame, last_sequence: int) -> Act | Refusal:

@@ -23,7 +23,7 @@ from exchange.model.commands import (
     RotateKey,
     SetPhase,
 )
-from exchange.model.reasons import Refusal
+from exchange.model.reasons import Refusal, unknown_instrument
 from exchange.model.rules import GameRules
 from exchange.model.types import OrderType, Phase
 from exchange.services.validation import refusals
@@ -182,7 +182,7 @@ class Admission:
         if isinstance(team, Refusal):
             return team
         if order.instrument_id not in self._instruments:
-            return refusals.unknown_instrument(order.instrument_id)
+            return unknown_instrument(order.instrument_id)
         if (order.price_ticks is None) is (order.order_type is _LIMIT):
             return refusals.ORDER_TYPE_CONTRADICTION
         return self._judge_numbers(
