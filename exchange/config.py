@@ -56,7 +56,7 @@ class ServerConfig(Section, frozen=True, kw_only=True):
 
 
 class CoordinationConfig(Section, frozen=True, kw_only=True):
-    """Order response coordination, with the settings and defaults of seed 000."""
+    """Order response coordination: how long an answer is waited for, and how many are."""
 
     default_timeout_seconds: Annotated[float, Meta(gt=0, le=3_600)] = 5.0
     max_pending_requests: Count = bounds.MAX_PENDING_REQUESTS

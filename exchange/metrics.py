@@ -74,7 +74,7 @@ class Metrics:
         self.registry.register(self.request_seconds)
         self.commit_seconds = self._histogram("journal_commit_seconds", "One durable commit (fsync)", _FAST)
         self.loop_lag_seconds = self._histogram("loop_lag_seconds", "Delay of the event loop's timer", _FAST)
-        self.orders = self._counter("orders", "Orders accepted")
+        self.orders = self._counter("orders", "Orders settled")
         self.trades = self._counter("trades", "Trades made")
         self.rejections = self._counter("rejections", "Commands refused", "code")
         self.client_gone = self._counter("client_gone", "Requests whose client vanished before its answer")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import re
 import signal
 import socket
 import sys
@@ -38,6 +39,7 @@ from exchange.pipeline.recovery import Progress, Recovered, StartError, note_ope
 from exchange.services.game.keys import new_key
 
 ADMIN_KEY_FILE: Final = "admin.key"
+_ADMIN_KEY: Final = re.compile(rb"[!-~]{16,}")
 EXIT_CLEAN: Final = 0
 EXIT_FAILED: Final = 1
 GC_THRESHOLDS: Final = (50_000, 20, 50)
@@ -82,13 +84,29 @@ class Ready:
 
 
 def read_or_make_admin_key(data_dir: Path, entropy: Entropy) -> str:
-    """The operator's key, made with mode 0600 on the first start."""
+    """The operator's key, made with mode 0600 on the first start. Raises StartError if it is none."""
     path = data_dir / ADMIN_KEY_FILE
     if not path.exists():
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(new_key(entropy) + "\n")
-    return path.read_text().strip()
+        _write_key(path, new_key(entropy))
+    key = path.read_bytes().strip()
+    if not _ADMIN_KEY.fullmatch(key):
+        # An empty key would let in whoever sends an empty header.
+        raise StartError(
+            f"{path} does not hold a key: one line of at least 16 printable characters. Delete it, and a new"
+            " one is made"
+        )
+    return key.decode()
+
+
+def _write_key(path: Path, key: str) -> None:
+    # Whole or not at all, also after a power cut.
+    written = path.with_suffix(".new")
+    descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(key + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    written.replace(path)
 
 
 def run_server(config: Config, acts: Acts, ready: Callable[[Ready], None], progress: Progress) -> int:

@@ -129,7 +129,6 @@ CATALOGUE: Final[Mapping[Code, ErrorEntry]] = {
         409, "The events after `resume_from` are no longer kept (WebSocket).", "Start from the snapshot."
     ),
     # The server
-    Code.HISTORY_LIMITED: ErrorEntry(409, "What is asked for is no longer kept.", "Ask for less."),
     Code.OVERLOADED: ErrorEntry(503, "Too many requests wait, or the exchange is starting.", _LATER),
     Code.TOO_MANY_IN_FLIGHT: ErrorEntry(
         429, "Too many requests of one socket are under way (WebSocket).", "Wait for answers first."

@@ -20,7 +20,7 @@ ORDER_QUEUE_CAPACITY: Final = 4_096
 """Commands of clients waiting for validate; when full the request gets 503 OVERLOADED at once."""
 SYSTEM_LANE_CAPACITY: Final = 8_192
 """Places of ``order_queue`` that only system commands may take, beyond those of clients. Coalescing keeps
-one per team, instrument and kind, so it is never reached; if it were, the venue would halt by failure."""
+one per team and kind, so it is never reached; if it were, the venue would halt by failure."""
 STAGE_QUEUE_CAPACITY: Final = 8_192
 """Items between two stages; a full queue makes the stage before it wait, and so intake refuse."""
 STAGE_BATCH: Final = 256
@@ -30,7 +30,7 @@ MAX_IN_FLIGHT_PER_CONNECTION: Final = 64
 
 # --- responses --------------------------------------------------------------------------------------
 MAX_PENDING_REQUESTS: Final = 1_000
-"""Requests waiting for their answer (seed 000); beyond it 503 OVERLOADED."""
+"""Requests waiting for their answer; beyond it 503 OVERLOADED."""
 KEPT_RESPONSES: Final = 10_000
 """Answered requests that ``GET /exchange/requests/{id}`` still knows; the oldest goes first."""
 

@@ -20,7 +20,9 @@ from exchange.client import (
     Retries,
     Unauthenticated,
 )
+from exchange.config import Config
 from exchange.model.reasons import Code
+from exchange.serve import ADMIN_KEY_FILE
 from exchange.wire.data import TeamView
 
 app = typer.Typer(help="Manage teams on a running server, with the admin key.", no_args_is_help=True)
@@ -43,8 +45,9 @@ TeamArgument = Annotated[
 ]
 ReasonOption = Annotated[str, typer.Option(metavar="TEXT", help="Why; kept in the journal.")]
 
-DEFAULT_URL = "http://127.0.0.1:8000"
-DEFAULT_KEY = Path("data/exchange/admin.key")
+_SERVER: Final = Config().server
+DEFAULT_URL: Final = f"http://{_SERVER.host}:{_SERVER.port}"
+DEFAULT_KEY: Final = Path(_SERVER.data) / ADMIN_KEY_FILE
 
 T = TypeVar("T")
 

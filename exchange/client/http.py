@@ -49,17 +49,15 @@ class HttpTransport:
                 return HttpAnswer(
                     response.status, await _read(response), _seconds(response.headers.get("Retry-After"))
                 )
-        except aiohttp.ClientConnectorError as error:
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise ConnectionLost(f"cannot reach {self._base}: {error}", sent=False) from error
         except (aiohttp.ClientError, OSError) as error:
             raise ConnectionLost(f"the connection broke: {error}", sent=True) from error
 
     async def connect(self) -> Socket:
-        headers = {} if self._api_key is None else {"X-API-Key": self._api_key}
         try:
             socket = await self._open().ws_connect(
                 self._base + "/ws",
-                headers=headers,
                 protocols=("exchange.json",),
                 max_msg_size=MAX_ANSWER_BYTES,
                 timeout=_CLOSE_TIMEOUT,

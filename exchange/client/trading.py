@@ -10,7 +10,7 @@ from exchange.client.order_entry import ClientOrderIds, OrderEntry
 from exchange.client.queries import order_name
 from exchange.client.results import OrderReceipt
 from exchange.model.types import OrderType, Side, TimeInForce
-from exchange.wire.data import CancelAllResult, DryRun
+from exchange.wire.data import DryRun
 from exchange.wire.queries import WaitFor
 from exchange.wire.requests import AmendRequest, OrderRequest
 from exchange.wire.socket import NewOrderParams
@@ -114,8 +114,7 @@ class Trading:
 
     async def cancel_all(self, instrument_id: str | None = None) -> None:
         """Cancel every open order of the team, or those in one instrument; they are cancelled on return."""
-        result: CancelAllResult = await self._caller.safely(calls.cancel_orders(instrument_id))
-        assert result.sequence
+        await self._caller.safely(calls.cancel_orders(instrument_id))
 
 
 def _request(

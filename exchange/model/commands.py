@@ -87,7 +87,7 @@ class CancelScope(msgspec.Struct, frozen=True, array_like=True):
 
 
 class CancelOrders(Command, frozen=True, array_like=True, tag=4):
-    """System command: cancel the orders of ``account`` within any of ``scopes``."""
+    """Cancel the orders of ``account`` within ``scopes``: the team's own request, or a system command."""
 
     account: int
     scopes: tuple[CancelScope, ...]

@@ -77,7 +77,6 @@ class Code(StrEnum):
     TOO_MANY_SUBSCRIPTIONS = "TOO_MANY_SUBSCRIPTIONS"
     RESUME_TOO_OLD = "RESUME_TOO_OLD"
     # The server
-    HISTORY_LIMITED = "HISTORY_LIMITED"
     OVERLOADED = "OVERLOADED"
     TOO_MANY_IN_FLIGHT = "TOO_MANY_IN_FLIGHT"
     TOO_MANY_CONNECTIONS = "TOO_MANY_CONNECTIONS"
@@ -97,6 +96,13 @@ class Refusal(msgspec.Struct, frozen=True):
     message: str
     details: dict[str, Any] | None = None
     retry_after_ms: int | None = None
+
+
+def unknown_instrument(instrument_id: str) -> Refusal:
+    """Nothing of this name is traded."""
+    return Refusal(
+        Category.UNKNOWN, Code.UNKNOWN_INSTRUMENT, "No such instrument", {"instrument_id": instrument_id}
+    )
 
 
 def cancel_failed() -> Refusal:

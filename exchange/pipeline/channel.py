@@ -29,7 +29,7 @@ async def next_batch(queue: asyncio.Queue[T | None], limit: int = STAGE_BATCH) -
 
 
 def system_key(command: AnyCommand) -> Hashable:
-    """At most one system command per team, instrument and kind waits: what makes two of them the same."""
+    """At most one system command per team and kind waits: what makes two of them the same."""
     if isinstance(command, CancelOrders):
         return CancelOrders, command.account, command.reason
     if isinstance(command, SetPhase):

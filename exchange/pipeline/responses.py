@@ -1,4 +1,4 @@
-"""Order response coordination (seed 000): a synchronous answer out of an asynchronous pipeline.
+"""Order response coordination: a synchronous answer out of an asynchronous pipeline.
 
 One Future per request, owned here, awaited with a timeout by the one who asked. Stages move a request on
 and resolve it; nobody else keeps track of who waits for what.

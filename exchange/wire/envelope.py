@@ -1,4 +1,4 @@
-"""The ApiResponse of seed 002: the body of every answer, whatever the status."""
+"""The body of every answer, whatever the status."""
 
 from __future__ import annotations
 

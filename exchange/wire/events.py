@@ -1,4 +1,4 @@
-"""Messages of the WebSocket, flat as in seed 002: ``{"type", "seq", "timestamp", ...}``."""
+"""Messages of the WebSocket, flat: ``{"type", "seq", "timestamp", ...}``."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from exchange.model.commands import AmendOrder, NewOrder
 from exchange.model.instrument import Instrument
-from exchange.model.reasons import Category, Code, Refusal
+from exchange.model.reasons import Category, Code, Refusal, unknown_instrument
 from exchange.model.types import OrderType, TimeInForce
 from exchange.wire.prices import PriceGrid
 from exchange.wire.requests import AmendRequest, OrderRequest
@@ -64,13 +64,6 @@ def amend_order(
         if price_ticks is None:
             return price_not_on_tick(grid, price)
     return AmendOrder(account, order_id, grid.instrument_id, request.quantity, price_ticks, request_id)
-
-
-def unknown_instrument(instrument_id: str) -> Refusal:
-    """No instrument of this game has that id."""
-    return Refusal(
-        Category.UNKNOWN, Code.UNKNOWN_INSTRUMENT, "No such instrument", {"instrument_id": instrument_id}
-    )
 
 
 def market_order_rests(time_in_force: TimeInForce) -> Refusal:

@@ -24,7 +24,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class OrderRequest(Request, frozen=True, kw_only=True):
-    """``POST /exchange/orders``. A price means a limit order, none a market order, unless ``order_type``
+    """A price means a limit order, none a market order, unless ``order_type``
     says the same; a contradiction is refused. ``time_in_force`` defaults to ``gtc`` for limits, ``ioc``
     for market orders.
     """
@@ -39,21 +39,21 @@ class OrderRequest(Request, frozen=True, kw_only=True):
 
 
 class AmendRequest(Request, frozen=True, kw_only=True):
-    """``PATCH /exchange/orders/{id}``: ``quantity`` is the new total, ``price`` the new limit, or both."""
+    """``quantity`` is the new total, ``price`` the new limit, or both."""
 
     quantity: Quantity | None = None
     price: Price | None = None
 
 
 class TeamRequest(Request, frozen=True, kw_only=True):
-    """``POST /admin/teams``: any role of the game."""
+    """Any role of the game will do."""
 
     name: TeamName
     role: RoleName
 
 
 class RegisterTeamRequest(TeamRequest, frozen=True, kw_only=True):
-    """``POST /game/teams/register``: a role that is open."""
+    """The role must be one that is open."""
 
     invite_code: Annotated[str, Meta(max_length=200)] | None = None
 
@@ -67,6 +67,6 @@ class PhaseRequest(Request, frozen=True, kw_only=True):
 
 
 class DisableTeamRequest(Request, frozen=True, kw_only=True):
-    """``POST /admin/teams/{id}/disable`` and ``/enable``."""
+    """``reason`` is kept in the journal."""
 
     reason: Reason = "operator"

@@ -23,12 +23,3 @@ def time_text(timestamp_us: int) -> str:
     """``timestamp_us`` microseconds since 1970 as ``2024-01-15T10:00:00.000001Z``."""
     second, fraction = divmod(timestamp_us, _MICROSECONDS)
     return f"{_second_text(second)}.{fraction:06d}Z"
-
-
-def parse_time(text: str) -> int:
-    """Microseconds since 1970; raises ValueError for anything but an ISO 8601 time with an offset."""
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError("a time needs Z or an offset")
-    elapsed = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return (elapsed.days * 86_400 + elapsed.seconds) * _MICROSECONDS + elapsed.microseconds

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import re
-import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,114 +15,67 @@ from structlog.testing import capture_logs
 
 from exchange.journal.memory import MemoryFaults, MemoryJournal
 from tests.support.raid import Raid, Team, raid
+from tests.support.raw_client import CLOSE, RawClient, frame, request
 from tests.support.waiting import until
 from tests.support.ws_exchange import on_uvloop, ws_exchange
 
 BUY: dict[str, Any] = {"instrument_id": "FLOW", "side": "buy", "quantity": 1, "price": 160.0}
-BODY = json.dumps(BUY).encode()
 TIMES = 20
 
-Scene = Callable[["Visitor"], bytes]
+Scene = Callable[[RawClient], Awaitable[bytes]]
 
 
-class Visitor:
-    """A raw client with one team's key."""
-
-    def __init__(self, url: str, key: str, receive_buffer: int | None = None) -> None:
-        host, port = url.removeprefix("http://").split(":")
-        self.key = key
-        self.sock = socket.socket()
-        if receive_buffer is not None:
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.sock.settimeout(10)
-        self.sock.connect((host, int(port)))
-
-    def head(self, method: str, path: str, *lines: str) -> bytes:
-        """The head of a request with the team's key."""
-        fields = [f"{method} {path} HTTP/1.1", "Host: x", f"X-API-Key: {self.key}", *lines]
-        return "\r\n".join([*fields, "", ""]).encode()
-
-    def order(self, announced: int = len(BODY)) -> bytes:
-        """A whole order, unless more is announced than there is."""
-        return self.head("POST", "/exchange/orders?wait=settlement", f"Content-Length: {announced}") + BODY
-
-    def upgrade(self) -> None:
-        """Shake hands and read the hello."""
-        self.sock.sendall(
-            self.head(
-                "GET",
-                "/ws",
-                "Connection: Upgrade",
-                "Upgrade: websocket",
-                "Sec-WebSocket-Version: 13",
-                "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
-            )
-        )
-        received = b""
-        while b'"hello"' not in received:
-            received += self.sock.recv(65_536)
-
-    def leave(self, *, reset: bool) -> None:
-        """Close: politely, or with a reset."""
-        if reset and self.sock.fileno() >= 0:
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.sock.close()
+def _order(client: RawClient) -> bytes:
+    return client.order(BUY, "?wait=settlement")
 
 
-def _frame(payload: bytes, opcode: int = 0x81) -> bytes:
-    """A masked frame; its mask is zero."""
-    size = len(payload)
-    length = bytes([0x80 | size]) if size < 126 else b"\xfe" + struct.pack("!H", size)
-    return bytes([opcode]) + length + b"\0\0\0\0" + payload
+def _sent(data: Callable[[RawClient], bytes]) -> Scene:
+    async def act(client: RawClient) -> bytes:
+        return data(client)
 
-
-def _request(method: str, **params: object) -> bytes:
-    return _frame(json.dumps({"id": 1, "method": method, "params": params}).encode())
-
-
-def _reading_little(visitor: Visitor) -> bytes:
-    visitor.sock.sendall(visitor.head("GET", "/openapi.json") * 30)
-    visitor.sock.recv(1_000)
-    return b""
-
-
-def _subscribed(visitor: Visitor) -> bytes:
-    visitor.upgrade()
-    return _request("subscribe", channels=["private", "book.FLOW", "trades.FLOW", "phase"])
+    return act
 
 
 def _after_upgrade(data: bytes) -> Scene:
-    def act(visitor: Visitor) -> bytes:
-        visitor.upgrade()
+    async def act(client: RawClient) -> bytes:
+        await client.upgrade()
         return data
 
     return act
 
 
+async def _reading_little(client: RawClient) -> bytes:
+    client.send(client.head("GET", "/openapi.json") * 30)
+    await asyncio.get_running_loop().sock_recv(client.sock, 1_000)
+    return b""
+
+
+CHUNKED = ("POST", "/exchange/orders", "Transfer-Encoding: chunked")
+EXPECTING = ("POST", "/exchange/orders", "Expect: 100-continue", "Content-Length: 60")
+UPGRADING = ("GET", "/ws", "Upgrade: websocket", "Connection: Upgr")
+NEW_ORDER = request(1, "order.new", **BUY)
+SUBSCRIBE = request(2, "subscribe", channels=["private", "book.FLOW", "trades.FLOW", "phase"])
+
 HTTP: dict[str, Scene] = {
-    "at once": lambda visitor: b"",
-    "in the head": lambda visitor: visitor.order()[:40],
-    "in the body": lambda visitor: visitor.order(1_000),
-    "in a chunk": lambda visitor: (
-        visitor.head("POST", "/exchange/orders", "Transfer-Encoding: chunked") + b"40\r\n{"
-    ),
-    "before 100-continue": lambda visitor: visitor.head(
-        "POST", "/exchange/orders", "Expect: 100-continue", f"Content-Length: {len(BODY)}"
-    ),
-    "before the answer": lambda visitor: visitor.order(),
-    "before many answers": lambda visitor: visitor.order() * 60,
-    "in an order behind another": lambda visitor: visitor.order() + visitor.order()[:-5],
+    "at once": _sent(lambda client: b""),
+    "in the head": _sent(lambda client: _order(client)[:40]),
+    "in the body": _sent(lambda client: _order(client)[:-5]),
+    "in a chunk": _sent(lambda client: client.head(*CHUNKED) + b"40\r\n{"),
+    "before 100-continue": _sent(lambda client: client.head(*EXPECTING)),
+    "before the answer": _sent(_order),
+    "before many answers": _sent(lambda client: _order(client) * 60),
+    "in an order behind another": _sent(lambda client: _order(client) + _order(client)[:-5]),
     "in the middle of a write": _reading_little,
-    "in the handshake": lambda visitor: visitor.head("GET", "/ws", "Upgrade: websocket", "Connection: Upgr"),
+    "in the handshake": _sent(lambda client: client.head(*UPGRADING)[:-4]),
 }
 SOCKET: dict[str, Scene] = {
     "after the handshake": _after_upgrade(b""),
     "in a frame's head": _after_upgrade(b"\x81"),
-    "in a frame": _after_upgrade(_request("order.new", **BUY)[:-3]),
-    "between fragments": _after_upgrade(_frame(b'{"id"', 0x01)),
-    "before a frame's answer": _after_upgrade(_request("order.new", **BUY) * 50),
-    "while it is told": lambda visitor: _subscribed(visitor) + _request("order.new", **BUY) * 50,
-    "in the closing handshake": _after_upgrade(_frame(struct.pack("!H", 1000), 0x88)),
+    "in a frame": _after_upgrade(NEW_ORDER[:-3]),
+    "between fragments": _after_upgrade(frame(b'{"id"', 0x01)),
+    "before a frame's answer": _after_upgrade(NEW_ORDER * 50),
+    "while it is told": _after_upgrade(SUBSCRIBE + NEW_ORDER * 50),
+    "in the closing handshake": _after_upgrade(frame(struct.pack("!H", 1000), CLOSE)),
 }
 
 
@@ -142,9 +93,10 @@ async def _trade_on(attack: Raid, team: Team) -> None:
 
 
 async def _leave(attack: Raid, team: Team, scene: Scene, *, reset: bool) -> None:
-    visitors = [Visitor(attack.server.url, team.key, 4_096) for _ in range(TIMES)]
+    port = int(attack.server.url.rpartition(":")[2])
+    visitors = [RawClient(port, team.key, 4_096) for _ in range(TIMES)]
     for visitor in visitors:
-        visitor.sock.sendall(await asyncio.to_thread(scene, visitor))
+        visitor.send(await scene(visitor))
     for visitor in visitors:
         visitor.leave(reset=reset)
 
@@ -185,9 +137,9 @@ async def test_client_that_leaves_during_a_flush_has_its_order_all_the_same() ->
     with capture_logs() as log:
         async with ws_exchange("flow", journal) as exchange:
             key = await exchange.team("Leaver", "player")
-            visitors = [Visitor(f"http://127.0.0.1:{exchange.port}", key) for _ in range(TIMES)]
+            visitors = [RawClient(exchange.port, key) for _ in range(TIMES)]
             for number, visitor in enumerate(visitors):
-                visitor.sock.sendall(visitor.order())
+                visitor.send(_order(visitor))
                 if number % 2:
                     visitor.leave(reset=bool(number % 4 == 1))
             core = exchange.exchange.core

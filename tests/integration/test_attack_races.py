@@ -10,6 +10,10 @@ from typing import Any
 import aiohttp
 import pytest
 
+from exchange.journal.records import decode_batches
+from exchange.journal.stopped import StoppedJournal
+from exchange.model.commands import CancelOrders
+from exchange.model.types import CancelReason
 from exchange.wire.ids import order_number
 from tests.support.raid import Raid, Team, raid, roles_file
 
@@ -270,3 +274,31 @@ async def test_dry_runs_leave_no_trace(tmp_path: Path) -> None:
         assert [status for status, _ in entered] == [200, 200, 200]
         numbers = [order_number(answer["order_id"]) or 0 for _, answer in entered]
         assert numbers == list(range(numbers[0], numbers[0] + 3))
+
+
+# --- past a limit ----------------------------------------------------------------------------------------
+
+
+async def test_fills_past_the_portfolio_limit_cancel_what_would_increase_it(tmp_path: Path) -> None:
+    """Bids, each within the limit, are filled past it: one command takes the others, what reduces stays."""
+    config = roles_file(
+        tmp_path, ['{name = "player", constraints = [{type = "portfolio_limit", max_total_position = 10}]}']
+    )
+    async with raid(tmp_path, "--preset", "flow", "--config", config) as attack:
+        team = await attack.team("Alpha")
+        bids = [(await attack.order(team, **BUY | {"quantity": 4}))[1]["order_id"] for _ in range(7)]
+        _, ask = await attack.order(team, **SELL | {"quantity": 4, "price": 170.0})
+        for number in range(3):
+            seller = await attack.team(f"Seller {number}")
+            await attack.order(seller, "settlement", **SELL | {"quantity": 4})
+        async with asyncio.timeout(10):
+            while await _open_orders(attack, team) != [ask["order_id"]]:
+                pass
+        states = [await _order_now(attack, team, each) for each in bids]
+        assert [state["status"] for state in states] == ["filled"] * 3 + ["cancelled"] * 4
+        assert {state["cancel_reason"] for state in states[3:]} == {"portfolio_limit"}
+        refused = await attack.order(team, **BUY | {"quantity": 1})
+        assert _codes([refused]) == {(400, "PORTFOLIO_LIMIT_EXCEEDED")}
+    commands = [record.command for record in decode_batches(StoppedJournal(tmp_path / "data").read())]
+    cancels = [command for command in commands if isinstance(command, CancelOrders)]
+    assert [(each.account, each.reason) for each in cancels] == [(1, CancelReason.PORTFOLIO_LIMIT)]

@@ -25,7 +25,7 @@ def _error(answer: Any) -> tuple[int, str]:
 
 
 async def test_order_is_answered_with_its_id_alone(exchange: HttpExchange) -> None:
-    """Once validated and durable: success, order id, and no data (seed 002)."""
+    """Once validated and durable: success, order id, and no data."""
     answer = await exchange.order(await exchange.team(), client_order_id="mine")
     assert answer.status_code == 200
     assert answer.json().keys() == {"success", "request_id", "order_id", "timestamp"}

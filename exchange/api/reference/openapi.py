@@ -46,6 +46,9 @@ Every answer is one envelope, whatever its status: `success`, `request_id`, `tim
 **Tracing.** `X-Request-ID` comes back in `request_id`; without it the server makes one. `Server-Timing` says
 where the time went. `GET /exchange/requests/{request_id}` finds an answer that was lost on the way.
 
+**Events.** `/ws` is a WebSocket: books, trades and the team's own events, and orders as here;
+docs/websocket.md describes it.
+
 **Limits.** A body has at most 64 KiB. Unknown fields and unknown or repeated query parameters are refused.
 A connection that does not speak HTTP, sends too large headers or is too slow is refused before it reaches any
 operation: 400, 408, 414, 431 or 503, in the same envelope."""

@@ -77,7 +77,7 @@ def _body(operation: Operation, document: Mapping[str, Any]) -> str:
         (f"`{name}`", "required" if name in required else "", _type(field, document))
         for name, field in schema["properties"].items()
     ]
-    return _table(("Body", "", "Type"), rows)
+    return f"{schema['description']}\n\n{_table(('Body', '', 'Type'), rows)}"
 
 
 def _example(operation: Operation, described: Mapping[str, Any], document: Mapping[str, Any]) -> str:

@@ -13,11 +13,10 @@ from exchange.api.replies import Answered, Reply
 from exchange.api.views import execution_view, order_view, request_view
 from exchange.base.bounds import FINISHED_ORDERS_PER_TEAM, PAGE_MAX
 from exchange.model.events import ExecutionReport
-from exchange.model.reasons import Category, Code, Refusal
+from exchange.model.reasons import Category, Code, Refusal, unknown_instrument
 from exchange.services.orders.order import Order
 from exchange.wire import data
 from exchange.wire.ids import CLIENT_PREFIX, exec_number, order_number
-from exchange.wire.orders import unknown_instrument
 from exchange.wire.queries import ExecutionsQuery, NoQuery, OrderFilter, OrdersQuery
 
 _UNKNOWN_ORDER: Final = Refusal(

@@ -10,11 +10,10 @@ from exchange.api.operation import Call, Operation, Topic
 from exchange.api.replies import Answered, Reply
 from exchange.api.views import instrument_view, trade_view
 from exchange.model.phases import PHASES
-from exchange.model.reasons import Code
+from exchange.model.reasons import Code, unknown_instrument
 from exchange.model.types import Phase
 from exchange.wire import data
 from exchange.wire.ids import trade_number
-from exchange.wire.orders import unknown_instrument
 from exchange.wire.queries import NoQuery, OrderbookQuery, TradesQuery
 from exchange.wire.times import time_text
 

@@ -12,11 +12,11 @@ from exchange.api.replies import Answered, Reply
 from exchange.api.routes.blotter import find_order
 from exchange.model.answers import Done
 from exchange.model.commands import CancelOrder, CancelOrders, CancelScope
-from exchange.model.reasons import Code, Refusal, amend_failed, cancel_failed
+from exchange.model.reasons import Code, Refusal, amend_failed, cancel_failed, unknown_instrument
 from exchange.model.types import CancelReason
 from exchange.pipeline.responses import Wait
 from exchange.wire import data
-from exchange.wire.orders import amend_order, new_order, unknown_instrument
+from exchange.wire.orders import amend_order, new_order
 from exchange.wire.queries import CancelAllQuery, NoQuery, SubmitQuery, WaitFor
 from exchange.wire.requests import AmendRequest, OrderRequest
 

@@ -40,7 +40,7 @@ def mark_half_ticks(
 ) -> int:
     """Mid of a book that is two-sided, not crossed and at most ``max_spread_ppm`` wide, else ``last_ticks``.
 
-    ``last_ticks`` is the last trade's price, before any the reference (GAME.md, Scoring).
+    ``last_ticks`` is the last trade's price, before any the reference.
     """
     if bid_ticks is None or ask_ticks is None or bid_ticks > ask_ticks:
         return 2 * last_ticks

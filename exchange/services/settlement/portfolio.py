@@ -1,4 +1,4 @@
-"""The soft portfolio limit: what happens when fills carry a team past it (GAME.md, Roles)."""
+"""The soft portfolio limit: what happens when fills carry a team past it."""
 
 from __future__ import annotations
 

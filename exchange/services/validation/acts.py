@@ -15,7 +15,7 @@ from exchange.model.commands import (
     Void,
 )
 from exchange.model.phases import MarketPhases
-from exchange.model.reasons import Refusal
+from exchange.model.reasons import Refusal, unknown_instrument
 from exchange.model.rules import GameRules
 from exchange.services.validation import refusals
 from exchange.services.validation.ports import Teams
@@ -59,13 +59,13 @@ class Acts:
     def _unknown_scope(self, act: CancelOrders) -> Refusal | None:
         for scope in act.scopes:
             if scope.instrument_id is not None and scope.instrument_id not in self._instruments:
-                return refusals.unknown_instrument(scope.instrument_id)
+                return unknown_instrument(scope.instrument_id)
         return None
 
     def _judge_phase(self, act: SetPhase) -> Act | Refusal:
         instrument_id, phases = act.instrument_id, self._phases
         if instrument_id is not None and instrument_id not in self._instruments:
-            return refusals.unknown_instrument(instrument_id)
+            return unknown_instrument(instrument_id)
         if phases.may_enter(act.phase, instrument_id):
             return act
         now = phases.market.phase if instrument_id is None else phases.of(instrument_id)

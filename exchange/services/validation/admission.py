@@ -24,7 +24,7 @@ from exchange.model.commands import (
     SetPhase,
 )
 from exchange.model.phases import MarketPhases, first_phase
-from exchange.model.reasons import Refusal
+from exchange.model.reasons import Refusal, unknown_instrument
 from exchange.model.rules import GameRules
 from exchange.model.types import OrderType, Phase
 from exchange.services.validation import refusals
@@ -192,7 +192,7 @@ class Admission:
         if isinstance(team, Refusal):
             return team
         if order.instrument_id not in self._instruments:
-            return refusals.unknown_instrument(order.instrument_id)
+            return unknown_instrument(order.instrument_id)
         if self._phases.instruments and (refusal := self._judge_own_phase(order.instrument_id)):
             return refusal
         if (order.price_ticks is None) is (order.order_type is _LIMIT):

@@ -31,13 +31,6 @@ def unknown_team(account: int) -> Refusal:
     return Refusal(Category.UNKNOWN, Code.UNKNOWN_TEAM, "No such team", {"account": account})
 
 
-def unknown_instrument(instrument_id: str) -> Refusal:
-    """Nothing of this name is traded."""
-    return Refusal(
-        Category.UNKNOWN, Code.UNKNOWN_INSTRUMENT, "No such instrument", {"instrument_id": instrument_id}
-    )
-
-
 def market_closed(phase: Phase) -> Refusal:
     """The phase forbids what was asked."""
     return Refusal(

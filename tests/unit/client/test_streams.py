@@ -263,8 +263,8 @@ async def test_reset_waits_for_room_as_well(monkeypatch: pytest.MonkeyPatch) -> 
         exchange.restart("two")
         await until(lambda: bool(exchange.sockets) and exchange.sockets[0].channels == {"private"})
         asked = exchange.subscribes
-        for _ in range(20):
-            await client.status()
+        for _ in range(200):
+            await asyncio.sleep(0)
         assert exchange.subscribes == asked
         events = await read_until(stream, has(StreamReset))
         assert numbers(events, TradeEvent) == [1, 2, 3]

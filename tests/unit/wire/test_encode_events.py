@@ -18,7 +18,7 @@ def _json(event: domain.AnyPrivateEvent) -> object:
 
 
 def test_encode_new_order_ack() -> None:
-    """Flat as in seed 002: ids as text, the price a decimal number, the time UTC with Z."""
+    """Flat: ids as text, the price a decimal number, the time UTC with Z."""
     event = domain.NewOrderAck(1, 3, NOON_US, *ORDER, OrderType.LIMIT, TimeInForce.GTC, 440_001, 10)
     assert _json(event) == {
         "type": "new_order_ack",
