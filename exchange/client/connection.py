@@ -24,13 +24,13 @@ class Head(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Request(msgspec.Struct, frozen=True, gc=False):
-    id: int
+    id: str
     method: str
     params: Any
 
 
 class _Answer(msgspec.Struct, frozen=True, gc=False):
-    id: str | int | None = None
+    id: str | None = None
     result: msgspec.Raw = msgspec.Raw(b"null")
     error: ApiError | None = None
     status: int = 200
@@ -54,14 +54,16 @@ class _Waiter(NamedTuple):
 class Connection:
     """At most 64 requests are under way, as the exchange allows; one more waits for a place.
 
+    ``mark`` sets the ids of this socket's requests apart from those of others of the team.
     ``received`` counts messages, so that silence can be told from a quiet market.
     """
 
-    def __init__(self, socket: Socket, on_event: EventHandler) -> None:
+    def __init__(self, socket: Socket, on_event: EventHandler, mark: str) -> None:
         self._socket = socket
         self._on_event = on_event
         self._places = asyncio.Semaphore(MAX_IN_FLIGHT_PER_CONNECTION)
-        self._waiting: dict[int, _Waiter] = {}
+        self._mark = mark
+        self._waiting: dict[str, _Waiter] = {}
         self._last_id = 0
         self._lost: ExchangeError | None = None
         self.received = 0
@@ -99,17 +101,18 @@ class Connection:
         async with self._places:
             if self._lost is not None:
                 raise ConnectionLost(str(self._lost), sent=False)
-            number = self._last_id = self._last_id + 1
+            self._last_id += 1
+            name = f"{self._mark}-{self._last_id}"
             future: asyncio.Future[_Answer] = asyncio.get_running_loop().create_future()
-            self._waiting[number] = _Waiter(future, at_once)
+            self._waiting[name] = _Waiter(future, at_once)
             try:
                 async with asyncio.timeout(timeout_s):
-                    await self._socket.send(_ENCODER.encode(_Request(number, method, params)))
+                    await self._socket.send(_ENCODER.encode(_Request(name, method, params)))
                     answer = await future
             except TimeoutError:
                 raise Timeout("NO_ANSWER", f"no answer to {method} within {timeout_s} s") from None
             finally:
-                del self._waiting[number]
+                del self._waiting[name]
         if answer.error is not None:
             raise error_of(answer.status, answer.error, order_id=answer.order_id)
         return answer.result
@@ -129,7 +132,7 @@ class Connection:
         # One that nobody waits for any more came too late; one without id says that a request was unreadable.
         if answer.id is None:
             raise NotUnderstood(f"the exchange could not read a request: {answer.error}", answer.status)
-        waiter = self._waiting.get(answer.id) if isinstance(answer.id, int) else None
+        waiter = self._waiting.get(answer.id)
         if waiter is None or waiter.future.done():
             return
         if waiter.at_once is not None and answer.error is None:

@@ -151,7 +151,8 @@ class Link:
             return ConnectionLost(f"no connection within {timeout_s} s", sent=False)
         except ExchangeError as error:
             return error
-        connection = Connection(socket, self._listener.on_event)
+        mark = f"{self._rng.getrandbits(48):012x}"
+        connection = Connection(socket, self._listener.on_event, mark)
         failure: ExchangeError = SocketClosed(1001)
         try:
             failure = await self._serve(connection)

@@ -52,4 +52,5 @@ class Core:
             self.venue.state(),
             self.settlement.state(),
         )
-        return hashlib.blake2b(msgspec.msgpack.encode(parts), digest_size=16).hexdigest()
+        # Not MessagePack: sums of money know no bound, and its integers end at 64 bits.
+        return hashlib.blake2b(msgspec.json.encode(parts), digest_size=16).hexdigest()

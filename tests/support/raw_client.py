@@ -55,10 +55,18 @@ class RawClient:
 
     async def answer(self) -> Message:
         """The body of the next HTTP answer."""
-        head = await self._take_until(b"\r\n\r\n")
-        length = next(line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length"))
-        body: Message = json.loads(await self._take(int(length.split(b":")[1])))
-        return body
+        return (await self.head_and_answer())[1]
+
+    async def head_and_answer(self) -> tuple[dict[bytes, bytes], Message]:
+        """The header fields of the next HTTP answer, names in small letters, and its body."""
+        _, *lines = (await self._take_until(b"\r\n\r\n")).split(b"\r\n")
+        fields = dict(line.lower().split(b": ", 1) for line in lines if line)
+        body: Message = json.loads(await self._take(int(fields[b"content-length"])))
+        return fields, body
+
+    async def interim(self) -> bytes:
+        """The status line of an answer without fields or body."""
+        return (await self._take_until(b"\r\n\r\n")).strip()
 
     async def upgrade(self) -> Message:
         """Become a WebSocket; the hello."""

@@ -75,6 +75,8 @@ class Envelopes:
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % length),
             (b"connection", b"close"),
+            # No route was reached: nothing of the time was spent there.
+            (b"server-timing", b"total;dur=0.000"),
         ]
         if refusal.retry_after_s is not None:
             fields.append((b"retry-after", b"%d" % refusal.retry_after_s))

@@ -42,7 +42,9 @@ class Talk:
     def __init__(self) -> None:
         self.line = Line()
         self.events: list[tuple[Head, bytes]] = []
-        self.connection = Connection(self.line, lambda head, message: self.events.append((head, message)))
+        self.connection = Connection(
+            self.line, lambda head, message: self.events.append((head, message)), "m"
+        )
         self.reader = asyncio.create_task(self.connection.read())
 
     def ask(self, method: str = "ping", timeout_s: float = 5.0) -> asyncio.Task[Any]:
@@ -62,7 +64,9 @@ async def test_answers_find_their_requests_in_any_order() -> None:
     await turn()
     for request in reversed(talk.line.sent):
         talk.line.put({"id": request["id"], "result": {"number": request["id"]}})
-    assert [json.loads(bytes(await each)) for each in asked] == [{"number": number} for number in (1, 2, 3)]
+    assert [json.loads(bytes(await each)) for each in asked] == [
+        {"number": f"m-{number}"} for number in (1, 2, 3)
+    ]
     talk.reader.cancel()
 
 
@@ -72,7 +76,7 @@ async def test_error_is_raised_with_status_and_order() -> None:
     asked = talk.ask("order.cancel")
     await turn()
     error = {"code": "CANCEL_FAILED", "message": "no", "details": {"a": 1}}
-    talk.line.put({"id": 1, "error": error, "status": 404, "order_id": "ORD_7"})
+    talk.line.put({"id": "m-1", "error": error, "status": 404, "order_id": "ORD_7"})
     with pytest.raises(NotFound) as raised:
         await asked
     assert (raised.value.code, raised.value.details, raised.value.order_id) == (
@@ -89,7 +93,7 @@ async def test_no_more_are_under_way_than_the_exchange_allows() -> None:
     asked = [talk.ask() for _ in range(MAX_IN_FLIGHT_PER_CONNECTION + 1)]
     await turn()
     assert len(talk.line.sent) == MAX_IN_FLIGHT_PER_CONNECTION
-    talk.line.put({"id": 1, "result": {}})
+    talk.line.put({"id": "m-1", "result": {}})
     await turn(6)
     assert len(talk.line.sent) == MAX_IN_FLIGHT_PER_CONNECTION + 1
     for request in talk.line.sent[1:]:
@@ -103,10 +107,10 @@ async def test_late_answer_is_nobodys() -> None:
     talk = Talk()
     with pytest.raises(Timeout):
         await talk.ask(timeout_s=0.001)
-    talk.line.put({"id": 1, "result": {"late": True}})
+    talk.line.put({"id": "m-1", "result": {"late": True}})
     asked = talk.ask()
     await turn()
-    talk.line.put({"id": 2, "result": {"late": False}})
+    talk.line.put({"id": "m-2", "result": {"late": False}})
     assert json.loads(bytes(await asked)) == {"late": False}
     talk.reader.cancel()
 
@@ -149,7 +153,7 @@ async def test_result_is_seen_before_the_next_message() -> None:
         talk.connection.request("subscribe", {}, 5.0, lambda result: seen.append("result"))
     )
     await turn()
-    talk.line.put({"id": 1, "result": {}})
+    talk.line.put({"id": "m-1", "result": {}})
     talk.line.put({"type": "trade", "seq": 1})
     await asked
     await turn()
@@ -173,4 +177,4 @@ async def test_first_message_must_be_a_hello() -> None:
     line = Line()
     line.put({"type": "trade", "seq": 1})
     with pytest.raises(NotUnderstood, match="hello"):
-        await Connection(line, lambda head, message: None).hello()
+        await Connection(line, lambda head, message: None, "m").hello()

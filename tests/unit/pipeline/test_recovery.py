@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 
 from exchange.app import build_core
-from exchange.base.bounds import REPLAY_PROGRESS_RECORDS
+from exchange.base.bounds import MAX_PRICE_TICKS, MAX_QUANTITY, REPLAY_PROGRESS_RECORDS
 from exchange.base.clock import ManualClock
 from exchange.engine.venue import Venue
 from exchange.journal.batch import Batch, BatchKind
@@ -49,7 +49,7 @@ from exchange.pipeline.recovery import (
     recover,
 )
 from tests.support.audit import check_ledger
-from tests.support.floor import Floor, floor, make_exchange, new_order
+from tests.support.floor import INSTRUMENT, Floor, floor, make_exchange, new_order
 from tests.support.session import ROLES, Session, digest, replay, save
 
 BUY, SELL = Side.BUY, Side.SELL
@@ -367,3 +367,18 @@ async def test_recovery_makes_up_for_a_wish_that_a_crash_took() -> None:
         assert [order.cancel_reason for order in orders if order.status is OrderStatus.CANCELLED] == [
             CancelReason.PORTFOLIO_LIMIT
         ]
+
+
+# --- the state hash ---------------------------------------------------------------------------------------
+
+
+def test_state_hash_holds_sums_beyond_64_bits() -> None:
+    """The largest orders, traded often enough, make more money than a machine word holds."""
+    core = build_core(preset_rules("flow"))
+    hashes = set()
+    for _ in range(200):
+        for account, side in ((1, BUY), (2, SELL)):
+            core.ledger.book(account, INSTRUMENT, side, MAX_QUANTITY, MAX_PRICE_TICKS, -MAX_QUANTITY)
+        hashes.add(core.state_hash())
+    assert core.ledger.cash(2) > 2**64
+    assert len(hashes) == 200

@@ -40,6 +40,7 @@ def test_refusal_is_written_to_the_letter() -> None:
         b"content-type: application/json",
         b"content-length: %d" % len(body),
         b"connection: close",
+        b"server-timing: total;dur=0.000",
     ]
     assert body == (
         b'{"success":false,"request_id":"req_1","timestamp":"2026-01-01T00:00:00.000000Z",'
