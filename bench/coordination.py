@@ -20,7 +20,7 @@ WAITING = 5_000
 
 
 def _service() -> OrderResponseService:
-    config = CoordinationConfig(max_pending_requests=1_000_000)
+    config = CoordinationConfig(max_pending_requests=1_000_000, max_pending_per_team=1_000_000)
     return OrderResponseService(config, SystemClock(), get_logger("bench"), Metrics())
 
 

@@ -28,6 +28,7 @@ max_connections_per_address = 10000
 
 [responses]
 max_pending_requests = 10000
+max_pending_per_team = 10000
 
 [journal]
 synchronous = "{synchronous}"

@@ -60,6 +60,7 @@ class CoordinationConfig(Section, frozen=True, kw_only=True):
 
     default_timeout_seconds: Annotated[float, Meta(gt=0, le=3_600)] = 5.0
     max_pending_requests: Count = bounds.MAX_PENDING_REQUESTS
+    max_pending_per_team: Count = bounds.MAX_PENDING_PER_TEAM
     cleanup_interval_seconds: Annotated[float, Meta(gt=0, le=3_600)] = 30.0
     enable_metrics: bool = True
     enable_detailed_logging: bool = False

@@ -31,6 +31,8 @@ MAX_IN_FLIGHT_PER_CONNECTION: Final = 64
 # --- responses --------------------------------------------------------------------------------------
 MAX_PENDING_REQUESTS: Final = 1_000
 """Requests waiting for their answer; beyond it 503 OVERLOADED."""
+MAX_PENDING_PER_TEAM: Final = 256
+"""Of those, what one team may hold, so that none locks the others out; beyond it 503 OVERLOADED."""
 KEPT_RESPONSES: Final = 10_000
 """Answered requests that ``GET /exchange/requests/{id}`` still knows; the oldest goes first."""
 

@@ -41,6 +41,12 @@ class Wait(IntEnum):
     SETTLEMENT = 2
 
 
+_OVERLOADED = Refusal(
+    Category.UNAVAILABLE, Code.OVERLOADED, "too many requests wait for their answer", None, 100
+)
+_TEAM_OVERLOADED = Refusal(
+    Category.UNAVAILABLE, Code.OVERLOADED, "too many requests of your team wait for their answer", None, 100
+)
 _STUCK_IN = {
     ResponseStatus.PENDING: "queue",
     ResponseStatus.VALIDATING: "validation",
@@ -114,23 +120,25 @@ class OrderResponseService:
         self._log = log
         self._seconds = metrics.request_seconds if config.enable_metrics else None
         self._timeout_ns = round(config.default_timeout_seconds * 1e9)
+        self._per_team = config.max_pending_per_team
         self._pending: dict[int, PendingRequest] = {}
+        self._pending_of: dict[int, int] = {}
         self._kept: OrderedDict[tuple[int, str], PendingRequest] = OrderedDict()
         self._registered = self._completed = self._refused = 0
         self._timed_out = self._overloaded = self._expired = 0
 
     def register(self, request_id: str, account: int, wait: Wait) -> PendingRequest | Refusal:
-        """A place for the answer, or 503 when ``max_pending_requests`` wait already."""
-        if len(self._pending) >= self._config.max_pending_requests:
+        """A place for the answer, or 503 when too many wait already, of all teams or of this one."""
+        of_team = self._pending_of.get(account, 0)
+        if len(self._pending) >= self._config.max_pending_requests or of_team >= self._per_team:
             self._overloaded += 1
-            return Refusal(
-                Category.UNAVAILABLE, Code.OVERLOADED, "too many requests wait for their answer", None, 100
-            )
+            return _TEAM_OVERLOADED if of_team >= self._per_team else _OVERLOADED
         now_ns = self._clock.monotonic_ns()
         pending = PendingRequest(
             request_id, account, wait, now_ns, self._clock.now_us(), now_ns + self._timeout_ns
         )
         self._pending[id(pending)] = pending
+        self._pending_of[account] = of_team + 1
         self._registered += 1
         return pending
 
@@ -215,7 +223,8 @@ class OrderResponseService:
         return refusal
 
     def _retire(self, pending: PendingRequest) -> None:
-        self._pending.pop(id(pending), None)
+        if self._pending.pop(id(pending), None) is not None:
+            self._pending_of[pending.account] -= 1
         if self._seconds is not None:
             self._seconds.observe((pending.finished_ns - pending.registered_ns) / 1e9)
         kept = self._kept

@@ -41,6 +41,19 @@ async def test_register_refuses_beyond_max_pending() -> None:
     assert service.statistics().overloaded == 1
 
 
+async def test_register_keeps_places_for_other_teams() -> None:
+    """A team that fills its share is refused; another still has a place, and an answer gives one back."""
+    service = _service(max_pending_per_team=2)
+    first = _register(service, "a", account=1)
+    _register(service, "b", account=1)
+    refused = service.register("c", 1, Wait.VALIDATION)
+    assert isinstance(refused, Refusal)
+    assert (refused.category, refused.code) == (Category.UNAVAILABLE, Code.OVERLOADED)
+    _register(service, "d", account=2)
+    service.complete(first, ANSWER)
+    _register(service, "e", account=1)
+
+
 async def test_register_has_a_place_again_after_an_answer() -> None:
     """An answered request gives its place back."""
     service = _service(max_pending_requests=1)
