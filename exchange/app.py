@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
@@ -12,12 +13,14 @@ from starlette.types import ASGIApp
 
 from exchange.api.app import build_api
 from exchange.api.context import ApiContext, ApiSettings
+from exchange.api.rate_limits import RateLimits
 from exchange.api.request_ids import RequestIds
 from exchange.api.socket.position_snapshots import PositionSnapshots
 from exchange.api.socket.stream import FRAMERS, stream_routes
 from exchange.api.tally import AnswerTally
 from exchange.api.transport.connections import ConnectionCounter
 from exchange.api.transport.gone import ClientGone
+from exchange.base.bounds import SWITCH_CHECK_S
 from exchange.base.clock import Clock
 from exchange.base.entropy import Entropy
 from exchange.config import Config
@@ -27,11 +30,12 @@ from exchange.journal.protocol import Journal, JournalMissing
 from exchange.journal.stopped import StoppedJournal
 from exchange.log import get_logger
 from exchange.metrics import Metrics
-from exchange.model.commands import SetPhase, Void
+from exchange.model.commands import CancelOrders, SetPhase, Void
 from exchange.model.roles import Role
 from exchange.model.rules import GameRules
 from exchange.pipeline.book_feed import BookFeed
 from exchange.pipeline.core import Core
+from exchange.pipeline.guards import Guards, cancel_unwatched
 from exchange.pipeline.health import Health, State
 from exchange.pipeline.hub import Hub
 from exchange.pipeline.market_clock import MarketClock
@@ -57,7 +61,7 @@ from exchange.services.positions.ledger import Ledger
 from exchange.services.settlement.settlement import Settlement
 from exchange.services.validation.admission import Admission
 from exchange.wire.encode_events import PrivateEventWriter
-from exchange.wire.events import PhaseChange
+from exchange.wire.events import PhaseChange, ServerShutdown
 from exchange.wire.orders import price_grids
 from exchange.wire.times import time_text
 
@@ -120,6 +124,8 @@ class Exchange:
         self.market_clock: MarketClock
         self.core: Core
         self.path: OrderPath
+        self.hub: Hub
+        self.guards: Guards
         self.api: ASGIApp
 
     async def start(
@@ -132,7 +138,8 @@ class Exchange:
             await self._void(recovered, *void)
             recovered = recover(self._journal, rules, build_core, progress=progress)
         self.core = recovered.core
-        hub = Hub(FRAMERS)
+        self.guards = Guards(self._submit_unwatched, self._clock)
+        hub = self.hub = Hub(FRAMERS, self.guards.lost)
         epoch = self._entropy.token(EPOCH_BYTES).hex()
         publisher = self._publisher(hub, recovered, epoch)
         self.path = OrderPath(
@@ -157,8 +164,17 @@ class Exchange:
         """Until :meth:`stop`, with everything accepted before it settled and published."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(every, self.config.market.check_interval_s, self.market_clock.check)
+            tasks.start_soon(every, SWITCH_CHECK_S, self.guards.expire)
             await self.path.run()
             tasks.cancel_scope.cancel()
+
+    async def give_notice(self) -> None:
+        """Tell every socket that the server stops, and give the clients time; none where nobody listens."""
+        grace_s = 0.0 if self.health.is_stale else self.config.server.shutdown_notice_s
+        now = time_text(self._clock.now_us())
+        told = self.hub.tell_everyone(ServerShutdown(timestamp=now, grace_ms=round(grace_s * 1_000)))
+        if told and grace_s:
+            await anyio.sleep(grace_s)
 
     def stop(self) -> None:
         """Take nothing new and let the stages drain; :meth:`run` returns when they have."""
@@ -215,6 +231,8 @@ class Exchange:
             settlement=core.settlement,
             teams=core.teams,
             venue=core.venue,
+            guards=self.guards,
+            limits=RateLimits(self.config.limits),
             clock=self._clock,
             entropy=self._entropy,
             request_ids=self.request_ids,
@@ -258,6 +276,7 @@ class Exchange:
             self._log.critical("replay failed, read-only", sequence=failure.sequence, error=failure.error)
             self.health.halt(f"replay fails at sequence {failure.sequence} ({failure.error})")
             return
+        self._carry_out_guards()
         crashed = not self._journal.was_clean
         if crashed:
             self._log.warning("the last run did not stop cleanly", sequence=self._journal.last_sequence)
@@ -268,6 +287,15 @@ class Exchange:
             self._log.warning("market halted, cancels are taken", reopens_after_s=grace_s)
         self.market_clock.start(crashed=crashed and grace_s > 0)
         self.health.run()
+
+    def _submit_unwatched(self, command: CancelOrders) -> None:
+        self.path.submit_distinct(command)
+
+    def _carry_out_guards(self) -> None:
+        # Whatever way the last run ended, its sockets and timers ended with it.
+        for team in self.core.teams.all():
+            for reason in sorted(team.guards, key=attrgetter("value")):
+                self.path.submit_system(cancel_unwatched(team.account, reason))
 
 
 def _phase_now(recovered: Recovered, now_us: int) -> PhaseChange:

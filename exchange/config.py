@@ -48,9 +48,12 @@ class ServerConfig(Section, frozen=True, kw_only=True):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
     drain_timeout_s: Seconds = 10.0
+    shutdown_notice_s: Seconds = 1.0
     header_timeout_s: Seconds = 10.0
     body_timeout_s: Seconds = 10.0
     keep_alive_s: Seconds = 60.0
+    ws_ping_interval_s: Annotated[float, Meta(gt=0, le=86_400)] = 20.0
+    ws_ping_timeout_s: Annotated[float, Meta(gt=0, le=86_400)] = 20.0
     max_connections_per_address: Count = 1_000
     max_body_bytes: Count = 65_536
 
@@ -64,6 +67,25 @@ class CoordinationConfig(Section, frozen=True, kw_only=True):
     cleanup_interval_seconds: Annotated[float, Meta(gt=0, le=3_600)] = 30.0
     enable_metrics: bool = True
     enable_detailed_logging: bool = False
+
+
+Rate = Annotated[float, Meta(gt=0, le=1_000_000)]
+
+
+class LimitsConfig(Section, frozen=True, kw_only=True):
+    """Token buckets at the edge, apart from the rules of the game; the defaults stop only what runs away."""
+
+    enabled: bool = True
+    team_orders_per_second: Rate = 10_000.0
+    team_orders_burst: Count = 20_000
+    team_reads_per_second: Rate = 10_000.0
+    team_reads_burst: Count = 20_000
+    address_per_second: Rate = 20_000.0
+    address_burst: Count = 40_000
+    socket_messages_per_second: Rate = 10_000.0
+    socket_messages_burst: Count = 20_000
+    refusals: Count = 1_000
+    refusals_window_s: Annotated[float, Meta(gt=0, le=86_400)] = 10.0
 
 
 class JournalConfig(Section, frozen=True, kw_only=True):
@@ -99,6 +121,7 @@ class Config(Section, frozen=True, kw_only=True):
 
     server: ServerConfig = ServerConfig()
     responses: CoordinationConfig = CoordinationConfig()
+    limits: LimitsConfig = LimitsConfig()
     journal: JournalConfig = JournalConfig()
     market: MarketConfig = MarketConfig()
     game: GameConfig = GameConfig()

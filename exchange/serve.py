@@ -168,6 +168,7 @@ async def _run(
             await listener.wait_listening()
             announce()
             await stopping.wait()
+            await exchange.give_notice()
             _LOG.info("stopping: nothing new is taken, what was accepted is settled")
             path.cancel_scope.deadline = anyio.current_time() + exchange.config.server.drain_timeout_s
             exchange.stop()
@@ -220,6 +221,8 @@ def _listener(config: Config, exchange: Exchange, sock: socket.socket, clock: Cl
         ws=make_ws_protocol(settings),
         keep_alive_s=server.keep_alive_s,
         max_message_bytes=settings.limits.max_message_bytes,
+        ping_interval_s=server.ws_ping_interval_s,
+        ping_timeout_s=server.ws_ping_timeout_s,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from exchange.api.rate_limits import RateLimits
 from exchange.api.request_ids import RequestIds
 from exchange.api.tally import AnswerTally
 from exchange.base import bounds
@@ -18,6 +19,7 @@ from exchange.engine.venue import Venue
 from exchange.log import Logger
 from exchange.model.instrument import Instrument
 from exchange.model.rules import GameRules
+from exchange.pipeline.guards import Guards
 from exchange.pipeline.health import Health
 from exchange.pipeline.intake import Intake
 from exchange.pipeline.responses import OrderResponseService
@@ -57,6 +59,8 @@ class ApiContext:
     settlement: Settlement
     teams: TeamRegistry
     venue: Venue
+    guards: Guards
+    limits: RateLimits
     clock: Clock
     entropy: Entropy
     request_ids: RequestIds

@@ -10,15 +10,17 @@ from typing import Any, Final
 import msgspec
 from starlette.types import Receive, Scope, Send
 
-from exchange.api.auth import Gate
+from exchange.api.auth import Access, Gate
 from exchange.api.context import ApiContext
 from exchange.api.inputs import UNSUPPORTED_MEDIA_TYPE, decode_body, is_json, parse_query, read_body
-from exchange.api.operation import AnyCall, Call, Operation
-from exchange.api.replies import PLAIN, Header, Rendered, Reply, render
+from exchange.api.operation import AnyCall, Call, Operation, Topic
+from exchange.api.rate_limits import RateLimits
+from exchange.api.replies import CLOSE, PLAIN, Header, Rendered, Reply, render
 from exchange.api.request_ids import INVALID_REQUEST_ID, client_request_id
 from exchange.api.timing import server_timing
 from exchange.api.transport.response_cycle import ANSWER
 from exchange.base.bounds import PARSED_QUERIES
+from exchange.model.commands import HOUSE_ACCOUNT
 from exchange.model.reasons import Category, Code, Refusal
 from exchange.wire.queries import Query
 from exchange.wire.requests import Request
@@ -30,7 +32,7 @@ _SINGLE: Final = frozenset(
 _PLAIN_HEAD: Final = (
     b"HTTP/1.1 200 OK\r\n"
     + b"".join(b"%b: %b\r\n" % header for header in PLAIN)
-    + b"content-length: %b\r\nx-request-id: %b\r\nserver-timing: %b\r\n\r\n"
+    + b"%bcontent-length: %b\r\nx-request-id: %b\r\nserver-timing: %b\r\n\r\n"
 )
 _NO_EXTENSIONS: Final[Mapping[str, Any]] = MappingProxyType({})
 _NO_PATH: Final[Mapping[str, str]] = MappingProxyType({})
@@ -55,6 +57,9 @@ class Endpoint:
         self._decoder = None if operation.body is None else msgspec.json.Decoder(operation.body)
         self._default_query = None if operation.query is None else operation.query()
         self._parse_query = None if operation.query is None else _query_parser(operation.query)
+        limits = context.limits
+        self._limits = limits if limits.enabled and operation.topic is not Topic.SERVER else None
+        self._limiter = limits.orders if operation.access is Access.TRADER else limits.reads
         self._context = context
         self._gate = gate
         self._limit = context.settings.max_body_bytes
@@ -76,7 +81,7 @@ class Endpoint:
             elif len(headers) != len(fields) and _repeats(fields):
                 reply = HEADER_GIVEN_TWICE
             else:
-                reply = await self._reply(call, scope, headers, receive)
+                reply = await self._reply(call, scope, headers, receive, started_ns)
             if reply is None:
                 return
             rendered = render(reply, call.request_id, self._clock.now_us(), self._grids)
@@ -88,14 +93,21 @@ class Endpoint:
         await self._send(scope, send, call, rendered, started_ns)
 
     async def _reply(
-        self, call: AnyCall, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive
+        self, call: AnyCall, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, now_ns: int
     ) -> Reply | None:
         """What to answer; None when the client went away before its body was there."""
         if self._scope is not None:
             caller = self._gate.admit(headers, self._scope, self._of_team)
             if isinstance(caller, Refusal):
-                return caller
+                return self._count_stranger(call, scope, now_ns) or caller
             call.caller = caller
+            if self._limits is not None and caller.account != HOUSE_ACCOUNT:
+                call.limiter = self._limiter
+                left = call.left = self._limiter.take(caller.account, now_ns)
+                if left < 0:
+                    return self._too_fast(self._limits, call, caller.account, now_ns)
+        if call.limiter is None and (refusal := self._count_stranger(call, scope, now_ns)):
+            return refusal
         raw_query: bytes = scope["query_string"]
         if raw_query and self._parse_query is not None:
             query = self._parse_query(raw_query)
@@ -109,6 +121,22 @@ class Endpoint:
                 return body
             call.body = body
         return await self._handler(self._context, call)
+
+    def _count_stranger(self, call: AnyCall, scope: Scope, now_ns: int) -> Refusal | None:
+        """Without a team's key a request counts for its address."""
+        limits = self._limits
+        if limits is None:
+            return None
+        client = scope.get("client")
+        address = client[0] if client else ""
+        call.limiter = limits.addresses
+        call.left = limits.addresses.take(address, now_ns)
+        return None if call.left >= 0 else self._too_fast(limits, call, address, now_ns)
+
+    def _too_fast(self, limits: RateLimits, call: AnyCall, key: int | str, now_ns: int) -> Refusal:
+        assert call.limiter is not None
+        call.closes = limits.goes_on(key, now_ns)
+        return call.limiter.refusal(call.left)
 
     async def _read(
         self, decoder: msgspec.json.Decoder[Request], headers: Mapping[bytes, bytes], receive: Receive
@@ -127,13 +155,20 @@ class Endpoint:
     ) -> None:
         status, headers, body = rendered
         self._count(self._operation_id, status)
+        limiter = call.limiter
         length, request_id = b"%d" % len(body), call.request_id.encode()
         timing = server_timing(call.pending, self._clock.monotonic_ns() - started_ns)
         answer = scope.get("extensions", _NO_EXTENSIONS).get(ANSWER)
         plain = answer is not None and headers is PLAIN and status == 200
         # Two ASGI messages with their headers cost several microseconds more than this one call.
-        if plain and answer(_PLAIN_HEAD % (length, request_id, timing), body):
-            return
+        if plain:
+            limits = b"" if limiter is None else limiter.header_lines(call.left)
+            if answer(_PLAIN_HEAD % (limits, length, request_id, timing), body):
+                return
+        if limiter is not None:
+            headers += limiter.headers(call.left)
+        if call.closes:
+            headers += (CLOSE,)
         headers += (
             (b"content-length", length),
             (b"x-request-id", request_id),

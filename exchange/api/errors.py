@@ -129,6 +129,9 @@ CATALOGUE: Final[Mapping[Code, ErrorEntry]] = {
         409, "The events after `resume_from` are no longer kept (WebSocket).", "Start from the snapshot."
     ),
     # The server
+    Code.RATE_LIMITED: ErrorEntry(
+        429, "Too many requests of the team, the address or the socket; nothing else was looked at.", _LATER
+    ),
     Code.OVERLOADED: ErrorEntry(503, "Too many requests wait, or the exchange is starting.", _LATER),
     Code.TOO_MANY_IN_FLIGHT: ErrorEntry(
         429, "Too many requests of one socket are under way (WebSocket).", "Wait for answers first."

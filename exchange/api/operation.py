@@ -10,8 +10,10 @@ import msgspec
 
 from exchange.api.auth import ANONYMOUS, Access, Caller
 from exchange.api.context import ApiContext
+from exchange.api.rate_limits import RateLimiter
 from exchange.api.replies import Reply
 from exchange.model.reasons import Code
+from exchange.pipeline.connection import Connection
 from exchange.pipeline.responses import PendingRequest
 from exchange.wire.queries import NoQuery, Query
 from exchange.wire.requests import Request
@@ -21,9 +23,24 @@ B = TypeVar("B", bound="Request | None")
 
 
 class Call(Generic[Q, B]):
-    """One request on its way through a handler. ``pending`` is set by a handler that submits a command."""
+    """One request on its way through a handler. ``pending`` is set by a handler that submits a command.
 
-    __slots__ = ("body", "caller", "path", "pending", "query", "request_id")
+    ``connection`` is the socket it came over, None over HTTP. ``limiter`` counted it and has ``left`` tokens
+    for more; ``closes`` says that too many were refused.
+    """
+
+    __slots__ = (
+        "body",
+        "caller",
+        "closes",
+        "connection",
+        "left",
+        "limiter",
+        "path",
+        "pending",
+        "query",
+        "request_id",
+    )
 
     def __init__(
         self, request_id: str, query: Q, body: B, path: Mapping[str, str], caller: Caller = ANONYMOUS
@@ -34,6 +51,10 @@ class Call(Generic[Q, B]):
         self.path = path
         self.caller = caller
         self.pending: PendingRequest | None = None
+        self.connection: Connection | None = None
+        self.limiter: RateLimiter | None = None
+        self.left = 0
+        self.closes = False
 
 
 AnyCall: TypeAlias = Call[Any, Any]

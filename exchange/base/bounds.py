@@ -20,13 +20,20 @@ ORDER_QUEUE_CAPACITY: Final = 4_096
 """Commands of clients waiting for validate; when full the request gets 503 OVERLOADED at once."""
 SYSTEM_LANE_CAPACITY: Final = 8_192
 """Places of ``order_queue`` that only system commands may take, beyond those of clients. Coalescing keeps
-one per team and kind, so it is never reached; if it were, the venue would halt by failure."""
+one per team, instrument and kind, and guards enter one per team and for each GuardOrders that waits, so it is
+never reached; if it were, the venue would halt by failure."""
+SWITCH_CHECK_S: Final = 0.1
+"""Seconds between two looks at the dead-man switches: how late one may expire."""
+MAX_CANCEL_AFTER_MS: Final = 86_400_000
+"""Longest timeout of a dead-man switch, a day; longer is INVALID_REQUEST."""
 STAGE_QUEUE_CAPACITY: Final = 8_192
 """Items between two stages; a full queue makes the stage before it wait, and so intake refuse."""
 STAGE_BATCH: Final = 256
 """Items a stage takes in one turn before it lets the loop run."""
 MAX_IN_FLIGHT_PER_CONNECTION: Final = 64
 """Requests of one connection under way; HTTP stops reading, a socket answers TOO_MANY_IN_FLIGHT."""
+MAX_BATCH_ORDERS: Final = 50
+"""Orders of one batch, each of which counts as a request under way; more is INVALID_REQUEST."""
 
 # --- responses --------------------------------------------------------------------------------------
 MAX_PENDING_REQUESTS: Final = 1_000
@@ -131,6 +138,12 @@ PARSED_QUERIES: Final = 256
 """Query strings of one operation whose parsed form is kept; the one not used for longest goes first."""
 KNOWN_KEYS: Final = 2_048
 """API keys whose hash is kept; at the bound all are forgotten and hashed again when they come."""
+
+RATE_BUCKETS: Final = 10_000
+"""Token buckets of one kind, by team or address. At it the full ones are forgotten, which changes nothing,
+and if there are none the oldest, whose owner begins with a full one."""
+RATE_HEADERS: Final = 1_024
+"""Values of what is left whose headers are kept ready; at it all are forgotten and made again."""
 
 # --- sockets ----------------------------------------------------------------------------------------
 RESUME_SLICE: Final = 64

@@ -17,7 +17,7 @@ from exchange.client.errors import (
     Unavailable,
 )
 from exchange.client.event_stream import EventStream
-from exchange.client.events import ClientEvent, Disconnected, Reconnected, StreamReset
+from exchange.client.events import ClientEvent, Disconnected, Reconnected, ServerStopping, StreamReset
 from exchange.client.exchange_client import ExchangeClient
 from exchange.client.http import HttpTransport, WebSocketTransport
 from exchange.client.in_process import InProcessTransport
@@ -42,6 +42,7 @@ from exchange.wire.events import (
     TradeEvent,
 )
 from exchange.wire.queries import OrderFilter, WaitFor
+from exchange.wire.requests import OrderRequest
 
 __all__ = [
     "Account",
@@ -70,6 +71,7 @@ __all__ = [
     "OrderCancelled",
     "OrderFilter",
     "OrderReceipt",
+    "OrderRequest",
     "OrderStatus",
     "OrderType",
     "OrderView",
@@ -83,6 +85,7 @@ __all__ = [
     "Rejected",
     "Retries",
     "ServerFailed",
+    "ServerStopping",
     "Side",
     "StreamReset",
     "TimeInForce",

@@ -87,6 +87,12 @@ class OperatorClient:
         )
         return rotated
 
+    async def cancel_orders(self, team_id: str) -> int:
+        """Cancel every open order of a team, which may go on trading; how many there were."""
+        call = calls.Call("POST", f"{_team(team_id)}/cancel_orders", data.CancelAllResult)
+        result: data.CancelAllResult = await self._caller.only_once(call)
+        return result.cancelled
+
     async def set_phase(
         self, phase: Phase, reason: str = "operator", instrument_id: str | None = None
     ) -> data.PhaseSet:

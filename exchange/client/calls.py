@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 import msgspec
 
+from exchange.model.types import Side
 from exchange.wire import data, socket
 from exchange.wire.ids import CLIENT_PREFIX
 from exchange.wire.queries import WaitFor
-from exchange.wire.requests import AmendRequest, OrderRequest, Request
+from exchange.wire.requests import AmendRequest, BatchRequest, CancelAfterRequest, OrderRequest, Request
 
 ORDERS: Final = "/exchange/orders"
 
@@ -44,6 +45,15 @@ def new_order_by_socket(request: socket.NewOrderParams) -> Call:
     return Call("", "", data.OrderResult, None, "order.new", request, True)
 
 
+def new_batch(requests: Sequence[OrderRequest], wait: WaitFor) -> Call:
+    """Enter many orders."""
+    orders = list(requests)
+    target = f"{ORDERS}/batch" + _query({"wait": None if wait is WaitFor.VALIDATION else wait.value})
+    params = socket.NewBatchParams(orders=orders, wait=wait)
+    body = BatchRequest(orders=orders)
+    return Call("POST", target, data.BatchResult, body, "orders.new_batch", params, is_command=True)
+
+
 def cancel_order(order_id: str) -> Call:
     """Cancel one order, named by the exchange's id or ``client:`` and the client's."""
     return Call(
@@ -63,11 +73,18 @@ def amend_order(order_id: str, request: AmendRequest) -> Call:
     return Call("PATCH", _order(order_id), data.OrderResult, request, "order.amend", params, is_command=True)
 
 
-def cancel_orders(instrument_id: str | None) -> Call:
-    """Cancel every open order, or those in one instrument."""
-    params = socket.CancelAllParams(instrument_id=instrument_id)
-    target = ORDERS + _query({"instrument_id": instrument_id})
-    return Call("DELETE", target, data.CancelAllResult, None, "orders.cancel", params, is_command=True)
+def cancel_orders(instrument_id: str | None, side: Side | None) -> Call:
+    """Cancel every open order, or those in one instrument, of one side, or both."""
+    params = socket.CancelAllParams(instrument_id=instrument_id, side=side)
+    target = ORDERS + _query({"instrument_id": instrument_id, "side": None if side is None else side.value})
+    return Call("DELETE", target, data.CancelAllResult, None, "orders.cancel_all", params, is_command=True)
+
+
+def cancel_all_after(timeout_ms: int) -> Call:
+    """Arm the dead-man switch, or with 0 disarm it."""
+    request = CancelAfterRequest(timeout_ms=timeout_ms)
+    target = f"{ORDERS}/cancel_all_after"
+    return Call("POST", target, data.CancelAfter, request, "session.cancel_all_after", request)
 
 
 def get_order(order_id: str) -> Call:

@@ -171,6 +171,6 @@ def settles(error: ExchangeError) -> bool:
     Resends are recognised before any rule is checked, so a refusal by a rule means "never seen". Who was
     turned away before that has learnt nothing.
     """
-    if error.code == Code.TOO_MANY_IN_FLIGHT:
+    if error.code in (Code.TOO_MANY_IN_FLIGHT, Code.RATE_LIMITED):
         return False
     return error.status in (400, 404, 409, 429) or error.code == Code.TEAM_DISABLED

@@ -32,4 +32,10 @@ class StreamReset(msgspec.Struct, frozen=True):
     reason: str
 
 
-ClientEvent: TypeAlias = AnyEvent | Disconnected | Reconnected | StreamReset
+class ServerStopping(msgspec.Struct, frozen=True):
+    """The exchange goes on for ``grace_ms`` and then stops; the client will try to connect again."""
+
+    grace_ms: int
+
+
+ClientEvent: TypeAlias = AnyEvent | Disconnected | Reconnected | StreamReset | ServerStopping

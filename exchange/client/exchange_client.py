@@ -17,9 +17,10 @@ from exchange.client.order_book import OrderBook
 from exchange.client.order_entry import ClientOrderIds, OrderEntry
 from exchange.client.queries import Queries
 from exchange.client.retries import Retries
-from exchange.client.streams import API_VERSION, EventListener, Streams
+from exchange.client.streams import API_VERSION, FLAG, EventListener, Streams
 from exchange.client.trading import Trading
 from exchange.client.transport import Transport
+from exchange.wire.requests import DisconnectRequest
 
 
 class ExchangeClient(Trading, Queries):
@@ -95,6 +96,14 @@ class ExchangeClient(Trading, Queries):
     def unsubscribe(self, *channels: str) -> None:
         """Nothing of these channels is told from now on."""
         self._streams.unsubscribe(channels)
+
+    async def cancel_on_disconnect(self, enabled: bool = True) -> None:
+        """Have the exchange cancel the team's orders when this client's socket is gone.
+
+        Every new socket asks for it again. Returns when the exchange has noted it.
+        """
+        self._streams.is_flagged = enabled
+        await self._link.request(FLAG, DisconnectRequest(enabled=enabled), self._caller.retries.timeout_s)
 
     def on_event(self, listener: EventListener) -> None:
         """Call ``listener`` with every event as it arrives, before any reader; it must not wait."""

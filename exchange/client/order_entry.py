@@ -7,6 +7,7 @@ the first time; a cancel that is refused the second time, and an amend, are sett
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isclose
 
 from exchange.base.entropy import Entropy
@@ -18,7 +19,9 @@ from exchange.client.errors import (
     ConnectionLost,
     ExchangeError,
     NotFound,
+    NotUnderstood,
     OutcomeUnknown,
+    error_of,
     leaves_unknown,
     settles,
 )
@@ -26,8 +29,9 @@ from exchange.client.results import OrderReceipt
 from exchange.model.order import OrderStatus
 from exchange.model.reasons import Code
 from exchange.model.types import CancelReason
-from exchange.wire.data import OrderResult, OrderView
+from exchange.wire.data import BatchAnswer, BatchResult, OrderResult, OrderView
 from exchange.wire.ids import CLIENT_PREFIX
+from exchange.wire.queries import WaitFor
 from exchange.wire.requests import AmendRequest, OrderRequest
 
 
@@ -61,6 +65,54 @@ class OrderEntry:
             account.refused(client_order_id)
             raise
         account.accepted(client_order_id, receipt.order_id, receipt.status)
+        return receipt
+
+    async def place_batch(
+        self, requests: Sequence[OrderRequest], wait: WaitFor
+    ) -> list[OrderReceipt | ExchangeError]:
+        """Send ``requests``, which carry client_order_ids, in one; what each came to, in their order."""
+        for request in requests:
+            self._account.sending(request)
+        outcomes: list[OrderReceipt | ExchangeError] = []
+        attempt = _Attempts(self._caller, f"a batch of {len(requests)} orders")
+        try:
+            answers = await self._send_batch(requests, wait, attempt)
+            for request, answer in zip(requests, answers, strict=True):
+                outcomes.append(await self._batch_outcome(request, answer, wait, attempt.is_open))
+        finally:
+            for request in requests[len(outcomes) :]:
+                self._account.refused(request.client_order_id or "")
+        return outcomes
+
+    async def _send_batch(
+        self, requests: Sequence[OrderRequest], wait: WaitFor, attempt: _Attempts
+    ) -> list[BatchAnswer]:
+        while True:
+            try:
+                answer: Answer[BatchResult] = await self._caller.once(calls.new_batch(requests, wait))
+            except ExchangeError as error:
+                await attempt.failed(error)
+                continue
+            if answer.data is None:
+                raise NotUnderstood("the answer has no data", 200)
+            return answer.data.answers
+
+    async def _batch_outcome(
+        self, request: OrderRequest, answer: BatchAnswer, wait: WaitFor, is_open: bool
+    ) -> OrderReceipt | ExchangeError:
+        client_order_id = request.client_order_id or ""
+        error = None if answer.error is None else error_of(answer.status, answer.error)
+        try:
+            if error is None:
+                receipt = _receipt_of(answer, client_order_id)
+            elif leaves_unknown(error) or (is_open and not settles(error)):
+                receipt = await self._place(calls.new_order(request, wait), client_order_id)
+            else:
+                raise error
+        except ExchangeError as final:
+            self._account.refused(client_order_id)
+            return final
+        self._account.accepted(client_order_id, receipt.order_id, receipt.status)
         return receipt
 
     async def cancel(self, order_id: str) -> OrderReceipt:
@@ -150,6 +202,12 @@ def _receipt(answer: Answer[OrderResult], client_order_id: str | None = None) ->
         request_id=answer.request_id,
         state=state if state is not None and state.status is not None else None,
         resent=state is not None and state.duplicate,
+    )
+
+
+def _receipt_of(answer: BatchAnswer, client_order_id: str) -> OrderReceipt:
+    return _receipt(
+        Answer(answer.timestamp, answer.order_id, answer.data, answer.request_id), client_order_id
     )
 
 

@@ -13,16 +13,21 @@ from exchange.client.channels import BOOK_PREFIX, PRIVATE, Channel, Verdict
 from exchange.client.connection import Connection, Head
 from exchange.client.errors import ConnectionLost, ExchangeError, NotUnderstood
 from exchange.client.event_queue import EventQueue
-from exchange.client.events import ClientEvent, Disconnected, Reconnected, StreamReset
+from exchange.client.events import ClientEvent, Disconnected, Reconnected, ServerStopping, StreamReset
 from exchange.client.order_book import OrderBook
 from exchange.client.subscriptions import Subscriptions
-from exchange.wire.events import AnyEvent, BookSnapshot, BookUpdate, Hello
+from exchange.wire.events import AnyEvent, BookSnapshot, BookUpdate, Hello, ServerShutdown
+from exchange.wire.requests import DisconnectRequest
 
 API_VERSION: Final = "1"
 """The only one this SDK knows."""
 
+FLAG: Final = "session.cancel_on_disconnect"
+
 _LOG: Final = logging.getLogger("exchange.client")
 _EVENT: Final = msgspec.json.Decoder(AnyEvent)
+_NOTICE: Final = msgspec.json.Decoder(ServerShutdown)
+_SHUTDOWN: Final = ServerShutdown.__struct_config__.tag
 _KNOWN: Final = frozenset(each.__struct_config__.tag for each in get_args(AnyEvent))
 _SNAPSHOTS: Final = frozenset(("book_snapshot", "position_snapshot"))
 
@@ -37,12 +42,15 @@ class Streams:
 
     def __init__(self, account: Account, timeout_s: float) -> None:
         self._account = account
+        self._timeout_s = timeout_s
         self._channels: dict[str, Channel] = {}
         self._subscriptions = Subscriptions(self._channels, timeout_s, self._reset)
         self._listeners: list[EventListener] = []
         self._queue: EventQueue[ClientEvent] | None = None
         self._was_connected = False
         self._end: Exception | None = None
+        self.is_flagged = False
+        """Whether each new socket asks for cancel on disconnect before anything else."""
 
     # --- what a client asks for -----------------------------------------------------------------
 
@@ -96,6 +104,8 @@ class Streams:
             raise NotUnderstood(
                 f"this SDK knows API version {API_VERSION}, the exchange has {hello.api_version}", 0
             )
+        if self.is_flagged:
+            await connection.request(FLAG, DisconnectRequest(enabled=True), self._timeout_s)
         await self._subscriptions.take_up(connection, hello.epoch)
         if self._was_connected:
             self._mark(Reconnected())
@@ -121,6 +131,9 @@ class Streams:
 
     def on_event(self, head: Head, message: bytes) -> None:
         """Take in one message of the socket."""
+        if head.type == _SHUTDOWN:
+            self._mark(ServerStopping(_NOTICE.decode(message).grace_ms))
+            return
         channel = self._channels.get(head.channel or PRIVATE)
         if channel is None:
             return
@@ -167,7 +180,7 @@ class Streams:
     def _deliver(self, event: ClientEvent) -> bool:
         return self._queue is None or self._queue.offer(event)
 
-    def _mark(self, mark: Disconnected | Reconnected) -> None:
+    def _mark(self, mark: Disconnected | Reconnected | ServerStopping) -> None:
         if self._queue is not None:
             self._queue.mark(mark)
         self._call(mark)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypedDict, Unpack
+
+from msgspec.structs import replace
 
 from exchange.client import calls
 from exchange.client.caller import Caller
+from exchange.client.errors import ExchangeError
 from exchange.client.order_entry import ClientOrderIds, OrderEntry
 from exchange.client.queries import order_name
 from exchange.client.results import OrderReceipt
 from exchange.model.types import OrderType, Side, TimeInForce
-from exchange.wire.data import DryRun
+from exchange.wire.data import CancelAfter, CancelAllResult, DryRun
 from exchange.wire.queries import WaitFor
 from exchange.wire.requests import AmendRequest, OrderRequest
 from exchange.wire.socket import NewOrderParams
@@ -77,6 +81,19 @@ class Trading:
         request = _request(instrument_id, side, quantity, price, order_type, time_in_force, name)
         return await self._entry.place(request, name, calls.new_order(request, wait))
 
+    async def batch(
+        self, orders: Sequence[OrderRequest], *, wait: WaitFor = WaitFor.VALIDATION
+    ) -> list[OrderReceipt | ExchangeError]:
+        """Enter up to 50 orders one behind the other; what each came to, in their order: refusals are values.
+
+        Those without ``client_order_id`` are given one. Raises where the batch as a whole is refused.
+        """
+        named = [
+            each if each.client_order_id is not None else replace(each, client_order_id=self._ids.next())
+            for each in orders
+        ]
+        return await self._entry.place_batch(named, wait)
+
     async def validate(
         self,
         instrument_id: str,
@@ -112,9 +129,27 @@ class Trading:
         request = AmendRequest(quantity=quantity, price=price)
         return await self._entry.amend(order_name(order_id, client_order_id), request)
 
-    async def cancel_all(self, instrument_id: str | None = None) -> None:
-        """Cancel every open order of the team, or those in one instrument; they are cancelled on return."""
-        await self._caller.safely(calls.cancel_orders(instrument_id))
+    async def cancel_all(self, instrument_id: str | None = None, side: Side | None = None) -> int:
+        """Cancel every open order of the team, or those in one instrument, of one side, or both.
+
+        They are cancelled on return. Gives how many the last attempt found: fewer where an answer got lost.
+        """
+        result: CancelAllResult = await self._caller.safely(calls.cancel_orders(instrument_id, side))
+        return result.cancelled
+
+    async def cancel_all_after(self, timeout_s: float) -> CancelAfter:
+        """The dead-man switch: cancel all orders of the team unless this is called again in time.
+
+        0 turns it off. Call it every third of ``timeout_s``.
+        """
+        switch: CancelAfter = await self._caller.safely(calls.cancel_all_after(round(timeout_s * 1_000)))
+        return switch
+
+    async def dead_man_switch(self) -> CancelAfter:
+        """Whether the switch is armed, and until when."""
+        target = f"{calls.ORDERS}/cancel_all_after"
+        switch: CancelAfter = await self._caller.safely(calls.read(target, CancelAfter))
+        return switch
 
 
 def _request(

@@ -49,4 +49,12 @@ class Done(msgspec.Struct, frozen=True, gc=False):
     timestamp_us: int
 
 
-Answer: TypeAlias = OrderAnswer | TeamAnswer | Done | Refusal
+class OrdersCancelled(msgspec.Struct, frozen=True, gc=False):
+    """A mass cancel took effect at ``sequence`` and ended ``cancelled`` orders."""
+
+    sequence: int
+    timestamp_us: int
+    cancelled: int
+
+
+Answer: TypeAlias = OrderAnswer | TeamAnswer | OrdersCancelled | Done | Refusal

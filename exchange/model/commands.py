@@ -87,11 +87,16 @@ class CancelScope(msgspec.Struct, frozen=True, array_like=True):
 
 
 class CancelOrders(Command, frozen=True, array_like=True, tag=4):
-    """Cancel the orders of ``account`` within ``scopes``: the team's own request, or a system command."""
+    """Cancel the orders of ``account`` within any of ``scopes``.
+
+    ``request_id`` is that of the request for it, None for a system command: then each event names the
+    request that entered the order.
+    """
 
     account: int
     scopes: tuple[CancelScope, ...]
     reason: CancelReason
+    request_id: str | None = None
 
 
 class SetPhase(Command, frozen=True, array_like=True, tag=5):
@@ -152,6 +157,18 @@ class AcceptLoss(Command, frozen=True, array_like=True, tag=10):
     facts: str
 
 
+class GuardOrders(Command, frozen=True, array_like=True, tag=20):
+    """The team wants its orders cancelled in case of ``against``: DISCONNECTED or DEAD_MAN_SWITCH.
+
+    Holds until ``enabled=False`` or a CancelOrders of that reason. A restart is such a case.
+    """
+
+    account: int
+    against: CancelReason
+    enabled: bool
+    request_id: str
+
+
 AnyCommand: TypeAlias = (
     OpenGame
     | NewOrder
@@ -164,6 +181,7 @@ AnyCommand: TypeAlias = (
     | DisableTeam
     | Void
     | AcceptLoss
+    | GuardOrders
 )
 
 

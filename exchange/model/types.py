@@ -75,6 +75,9 @@ class CancelReason(Enum):
     PORTFOLIO_LIMIT = "portfolio_limit"
     TEAM_DISABLED = "team_disabled"
     MARKET_CLOSE = "market_close"
+    DISCONNECTED = "disconnected"
+    DEAD_MAN_SWITCH = "dead_man_switch"
+    OPERATOR = "operator"
 
 
 class InstrumentKind(Enum):

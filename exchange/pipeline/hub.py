@@ -24,6 +24,8 @@ from exchange.wire.events import AnyEvent
 
 TOO_SLOW: Final = 4008
 """Close code of a socket with more unsent than its buffer may hold."""
+TOO_FAST: Final = 4029
+"""Close code of a socket that went on asking too fast although it was refused again and again."""
 LOGGED_OUT: Final = 4003
 """Close code of a socket whose key is void."""
 BROKEN: Final = 1011
@@ -41,9 +43,17 @@ class HubStatistics(msgspec.Struct, frozen=True):
 
 
 class Hub:
-    """Every open socket and its subscriptions; single event loop, no locks."""
+    """Every open socket and its subscriptions; single event loop, no locks.
 
-    def __init__(self, framers: Mapping[Encoding, Callable[[bytes], bytes]]) -> None:
+    ``on_closed`` is told of each socket once, however it ended.
+    """
+
+    def __init__(
+        self,
+        framers: Mapping[Encoding, Callable[[bytes], bytes]],
+        on_closed: Callable[[Connection], None] = lambda connection: None,
+    ) -> None:
+        self._on_closed = on_closed
         self._frame_makers: Mapping[Encoding, FrameMaker] = {
             encoding: _frame_maker(ENCODERS[encoding], framers[encoding]) for encoding in Encoding
         }
@@ -71,6 +81,7 @@ class Hub:
             subscription.feed.live.pop(subscription, None)
         connection.subscriptions.clear()
         connection.backlog.clear()
+        self._on_closed(connection)
 
     def close(self, connection: Connection, code: int, reason: str) -> None:
         """Close a socket from this side and forget it."""
@@ -183,6 +194,10 @@ class Hub:
         for connection in list(self._connections):
             if feed.name not in connection.subscriptions and self._has_room(connection):
                 self._write(connection, _frames(frames, connection.frame, messages))
+
+    def tell_everyone(self, message: Any) -> int:
+        """Send one message to every socket; the number of them."""
+        return sum([self.send(connection, message) for connection in list(self._connections)])
 
     def has_room(self, connection: Connection) -> bool:
         """Whether the socket may be told more; one that fell behind is closed now."""

@@ -118,6 +118,10 @@ class OrderPath:
         """Enter a system command by the reserved lane; False when the same one waits already."""
         return self.order_queue.put_system(system_key(command), command)
 
+    def submit_distinct(self, command: AnyCommand) -> None:
+        """Enter a system command also where one like it waits: that one comes before what happened since."""
+        self.order_queue.put_system(object(), command)
+
     def depths(self) -> dict[str, int]:
         """Items waiting on each queue."""
         return {name: queue.qsize() for name, queue in self._queues().items()}

@@ -18,6 +18,7 @@ from exchange.model.types import (
     Side,
     TimeInForce,
 )
+from exchange.wire.envelope import ApiError
 from exchange.wire.times import Timestamp
 
 
@@ -39,10 +40,47 @@ class OrderResult(Data, frozen=True, kw_only=True):
     fees: float | None = None
 
 
+class BatchAnswer(Data, frozen=True, kw_only=True):
+    """The ApiResponse of one order of a batch; ``status`` is the one it would have had over HTTP."""
+
+    success: bool
+    request_id: str
+    timestamp: str
+    status: int
+    order_id: str | None = None
+    data: OrderResult | None = None
+    error: ApiError | None = None
+
+
+class BatchResult(Data, frozen=True, kw_only=True):
+    """One answer for each order of the batch, in its order."""
+
+    answers: list[BatchAnswer]
+
+
 class CancelAllResult(Data, frozen=True, kw_only=True):
-    """Every open order with an id below ``ORD_<sequence>`` that the request named is cancelled."""
+    """Every open order with an id below ``ORD_<sequence>`` that the request named is cancelled.
+
+    ``cancelled`` counts them; each is told as ``order_cancelled``.
+    """
 
     sequence: int
+    cancelled: int
+
+
+class CancelAfter(Data, frozen=True, kw_only=True):
+    """The dead-man switch of the team; off, it has no time."""
+
+    armed: bool
+    timeout_ms: int | None = None
+    expires_at: Timestamp | None = None
+
+
+class DisconnectGuard(Data, frozen=True, kw_only=True):
+    """Whether this socket is flagged, and how many of the team are."""
+
+    enabled: bool
+    sockets: int
 
 
 class OrderView(Data, frozen=True, kw_only=True):

@@ -167,6 +167,15 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="he
     private_seq: int | None = None
 
 
+class ServerShutdown(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="server_shutdown", omit_defaults=True
+):
+    """To every socket: in ``grace_ms`` the server takes nothing new, then it closes the socket with 1012."""
+
+    timestamp: str
+    grace_ms: int
+
+
 class SocketRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``id`` is the client's and comes back in the answer; ``params`` depends on ``method``."""
 

@@ -6,9 +6,10 @@ from enum import Enum
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from exchange.base.bounds import MAX_BOOK_LEVELS, PAGE_DEFAULT, PAGE_MAX
+from exchange.model.types import Side
 from exchange.wire.requests import InstrumentId
 
 _AFTER = "The `next_cursor` of the page before, or any id of this kind."
@@ -19,6 +20,7 @@ ExecutionCursor = Annotated[str, Meta(pattern=r"^EXE_[1-9][0-9]{0,17}\Z", descri
 PageLimit = Annotated[int, Meta(ge=1, le=PAGE_MAX, description="Rows of the page.")]
 Depth = Annotated[int, Meta(ge=1, le=MAX_BOOK_LEVELS, description="Levels of each side.")]
 OfInstrument = Annotated[InstrumentId, Meta(description="Only this instrument.")]
+OfSide = Annotated[Side, Meta(description="Only this side.")]
 
 
 class WaitFor(Enum):
@@ -64,9 +66,13 @@ class OrdersQuery(Query, frozen=True, kw_only=True):
 
 
 class CancelAllQuery(Query, frozen=True, kw_only=True):
-    """Without ``instrument_id`` every instrument."""
+    """Without ``instrument_id`` every instrument, without ``side`` both.
+
+    ``side`` must not allow None: what a query string calls ``null`` would cancel both sides.
+    """
 
     instrument_id: OfInstrument | None = None
+    side: OfSide | UnsetType = UNSET
 
 
 class OrderbookQuery(Query, frozen=True, kw_only=True):

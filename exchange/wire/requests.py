@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from exchange.base.bounds import MAX_PRICE, MAX_QUANTITY
+from exchange.base.bounds import MAX_BATCH_ORDERS, MAX_CANCEL_AFTER_MS, MAX_PRICE, MAX_QUANTITY
 from exchange.model.types import OrderType, Phase, Side, TimeInForce
 from exchange.wire.ids import ClientOrderId
 
@@ -38,11 +38,29 @@ class OrderRequest(Request, frozen=True, kw_only=True):
     client_order_id: ClientOrderId | None = None
 
 
+class BatchRequest(Request, frozen=True, kw_only=True):
+    """``POST /exchange/orders/batch``: orders, entered one behind the other."""
+
+    orders: Annotated[list[OrderRequest], Meta(min_length=1, max_length=MAX_BATCH_ORDERS)]
+
+
 class AmendRequest(Request, frozen=True, kw_only=True):
     """``quantity`` is the new total, ``price`` the new limit, or both."""
 
     quantity: Quantity | None = None
     price: Price | None = None
+
+
+class CancelAfterRequest(Request, frozen=True, kw_only=True):
+    """``POST /exchange/orders/cancel_all_after`` and ``session.cancel_all_after``; 0 turns it off."""
+
+    timeout_ms: Annotated[int, Meta(ge=0, le=MAX_CANCEL_AFTER_MS)]
+
+
+class DisconnectRequest(Request, frozen=True, kw_only=True):
+    """``session.cancel_on_disconnect``."""
+
+    enabled: bool
 
 
 class TeamRequest(Request, frozen=True, kw_only=True):

@@ -8,11 +8,12 @@ import msgspec
 from msgspec import Meta
 
 from exchange.base.bounds import MAX_SUBSCRIPTIONS, PAGE_DEFAULT
+from exchange.model.types import Side
 from exchange.wire.data import Data
 from exchange.wire.envelope import ApiError
 from exchange.wire.ids import ClientOrderId
 from exchange.wire.queries import Depth, OrderCursor, PageLimit, WaitFor
-from exchange.wire.requests import AmendRequest, InstrumentId, OrderRequest, Request
+from exchange.wire.requests import AmendRequest, BatchRequest, InstrumentId, OrderRequest, Request
 
 Channel = Annotated[str, Meta(min_length=1, max_length=100)]
 Channels = Annotated[list[Channel], Meta(min_length=1, max_length=MAX_SUBSCRIPTIONS)]
@@ -53,6 +54,12 @@ class NewOrderParams(OrderRequest, frozen=True, kw_only=True):
     wait: WaitFor = WaitFor.VALIDATION
 
 
+class NewBatchParams(BatchRequest, frozen=True, kw_only=True):
+    """``orders.new_batch``: orders, and which stage answers."""
+
+    wait: WaitFor = WaitFor.VALIDATION
+
+
 class OrderNameParams(Request, frozen=True, kw_only=True):
     """``order.cancel`` and ``order.get``: exactly one of the two names."""
 
@@ -68,9 +75,10 @@ class AmendParams(AmendRequest, frozen=True, kw_only=True):
 
 
 class CancelAllParams(Request, frozen=True, kw_only=True):
-    """``orders.cancel``: every open order, or those in one instrument."""
+    """``orders.cancel_all``: every open order, or those in one instrument, of one side, or both."""
 
     instrument_id: InstrumentId | None = None
+    side: Side | None = None
 
 
 class OpenOrdersParams(Request, frozen=True, kw_only=True):
@@ -127,7 +135,7 @@ class Unsubscribed(Data, frozen=True, kw_only=True):
 
 
 class CommandResult(Data, frozen=True, kw_only=True):
-    """``result`` of ``order.new``, ``order.cancel``, ``order.amend`` and ``orders.cancel``: as over HTTP."""
+    """``result`` of ``order.new``, ``order.cancel``, ``order.amend`` and ``orders.cancel_all``: as HTTP."""
 
     timestamp: str
     order_id: str | None = None

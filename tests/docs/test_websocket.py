@@ -13,11 +13,11 @@ import pytest
 
 from exchange.api.socket.methods import METHODS
 from exchange.model.types import CancelReason, Phase
-from exchange.wire.events import AnyEvent, Hello
+from exchange.wire.events import AnyEvent, Hello, ServerShutdown
 from tests.support.ws_exchange import WsExchange, ws_exchange
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "websocket.md").read_text()
-MESSAGES = (Hello, *get_args(AnyEvent))
+MESSAGES = (Hello, *get_args(AnyEvent), ServerShutdown)
 OWN_METHODS = {"ping", "login", "subscribe", "unsubscribe"}
 EVERYWHERE = {"seq", "timestamp"}
 OF_THE_RUN = {"timestamp", "epoch", "order_id"}

@@ -223,6 +223,111 @@ async def test_amend_is_refused_as_an_order_would_be(
     assert (await exchange.send("GET", path, key=key)).json()["data"]["quantity"] == 1
 
 
+def _batch(*orders: dict[str, Any]) -> dict[str, Any]:
+    order = {"instrument_id": "SPX", "side": "buy", "quantity": 1, "price": 4400.0}
+    return {"orders": [order | each for each in orders]}
+
+
+async def test_batch_answers_each_order_for_itself(exchange: HttpExchange) -> None:
+    """In the order of the batch, with the codes and words a single order would have got."""
+    key = await exchange.team(role="market_maker")
+    wrong: dict[str, Any] = {"price": 4400.001}
+    body = _batch({"client_order_id": "a"}, wrong, {"client_order_id": "a"}, {"instrument_id": "NOPE"}, {})
+    path = "/exchange/orders/batch"
+    answer = await exchange.send("POST", path, key=key, json=body, headers={"X-Request-ID": "mine"})
+    first, second, third, fourth, fifth = answer.json()["data"]["answers"]
+    assert [each["request_id"] for each in (first, second, fifth)] == ["mine.1", "mine.2", "mine.5"]
+    assert [each["status"] for each in (first, second, third, fourth, fifth)] == [200, 400, 200, 404, 200]
+    single = await exchange.order(key, **wrong)
+    assert second["error"] == single.json()["error"]
+    assert third["order_id"] == first["order_id"]
+    assert third["data"]["duplicate"] is True
+    assert fourth["error"]["code"] == Code.UNKNOWN_INSTRUMENT
+    seen = await exchange.send("GET", "/exchange/requests/mine.5", key=key)
+    assert seen.json()["data"]["order_id"] == fifth["order_id"]
+
+
+async def test_batch_waits_as_an_order_does(exchange: HttpExchange) -> None:
+    """``wait=settlement`` puts the state of each into its answer."""
+    key = await exchange.team(role="market_maker")
+    path = "/exchange/orders/batch?wait=settlement"
+    answer = await exchange.send("POST", path, key=key, json=_batch({}, {"time_in_force": "ioc"}))
+    states = [each["data"]["status"] for each in answer.json()["data"]["answers"]]
+    assert states == ["open", "cancelled"]
+
+
+async def test_batch_lets_nobody_in_between(exchange: HttpExchange) -> None:
+    """Ids of a batch follow one another whatever others send meanwhile."""
+    maker, other = await exchange.team(role="market_maker"), await exchange.team("Beta", "market_maker")
+    batches = [
+        exchange.send("POST", "/exchange/orders/batch", key=maker, json=_batch(*[{"price": 4300.0}] * 10))
+        for _ in range(4)
+    ]
+    singles = [exchange.order(other, price=4200.0) for _ in range(40)]
+    mixed = [each for pair in zip(batches, singles[:4], strict=True) for each in pair] + singles[4:]
+    answers = [each.json() for each in await asyncio.gather(*mixed)]
+    found = 0
+    for answer in answers:
+        if "data" in answer:
+            ids = [int(each["order_id"].removeprefix("ORD_")) for each in answer["data"]["answers"]]
+            assert ids == list(range(ids[0], ids[0] + 10))
+            found += 1
+    assert found == 4
+
+
+async def test_batch_counts_each_order_towards_the_rate(exchange: HttpExchange) -> None:
+    """A hedge fund may send five orders a second, in whatever envelope."""
+    key = await exchange.team()
+    answer = await exchange.send("POST", "/exchange/orders/batch", key=key, json=_batch(*[{}] * 7))
+    statuses = [each["status"] for each in answer.json()["data"]["answers"]]
+    assert statuses == [200] * 5 + [429] * 2
+    assert answer.json()["data"]["answers"][5]["error"]["code"] == Code.ORDER_RATE_EXCEEDED
+
+
+@pytest.mark.parametrize("orders", [[], [{}] * 51, [{}, {"quantity": 0}], [{}, {"colour": "red"}]])
+async def test_batch_that_is_not_well_formed_enters_nothing(
+    exchange: HttpExchange, orders: list[dict[str, Any]]
+) -> None:
+    """None, too many, or one that cannot be read: the whole is refused."""
+    key = await exchange.team(role="market_maker")
+    answer = await exchange.send("POST", "/exchange/orders/batch", key=key, json=_batch(*orders))
+    assert _error(answer) == (400, Code.INVALID_REQUEST)
+    listed = await exchange.send("GET", "/exchange/orders?status=all", key=key)
+    assert listed.json()["data"]["orders"] == []
+
+
+async def test_cancel_all_covers_one_side_in_one_instrument(exchange: HttpExchange) -> None:
+    """The filters hold together, and the answer counts what they cover."""
+    key = await exchange.team(role="market_maker")
+    for side, instrument_id, price in (
+        ("buy", "SPX", 4390.0),
+        ("buy", "SPX", 4391.0),
+        ("sell", "SPX", 4410.0),
+        ("buy", "SPY", 430.0),
+    ):
+        await exchange.order(key, side=side, instrument_id=instrument_id, price=price)
+    counts = []
+    for query in ("?instrument_id=SPX&side=buy", "?side=sell", "?side=sell", ""):
+        answer = await exchange.send("DELETE", f"/exchange/orders{query}", key=key)
+        counts.append(answer.json()["data"]["cancelled"])
+    assert counts == [2, 1, 0, 1]
+    for side in ("long", "null", ""):
+        bad = await exchange.send("DELETE", f"/exchange/orders?side={side}", key=key)
+        assert _error(bad) == (400, Code.INVALID_REQUEST)
+
+
+async def test_cancel_all_covers_what_is_on_its_way(exchange: HttpExchange) -> None:
+    """An order accepted just before is cancelled too, though it had not reached the book."""
+    key = await exchange.team()
+    with exchange.journal.held() as writing:
+        orders = [asyncio.create_task(exchange.order(key, price=4300.0 + each)) for each in range(3)]
+        cancel = asyncio.create_task(exchange.send("DELETE", "/exchange/orders", key=key))
+        await writing.wait()
+    assert [(await each).status_code for each in orders] == [200, 200, 200]
+    assert (await cancel).json()["data"]["cancelled"] == 3
+    assert (await exchange.send("GET", "/exchange/orders", key=key)).json()["data"]["orders"] == []
+
+
 async def test_cancel_all_leaves_nothing_open(exchange: HttpExchange) -> None:
     """Every order entered before the answer's sequence is gone; with an instrument only those in it."""
     key = await exchange.team()

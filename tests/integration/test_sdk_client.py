@@ -26,6 +26,8 @@ from exchange.client import (
     OrderAmended,
     OrderCancelled,
     OrderFilter,
+    OrderReceipt,
+    OrderRequest,
     OrderStatus,
     PhaseChange,
     PositionSnapshot,
@@ -34,6 +36,7 @@ from exchange.client import (
     Reconnected,
     Rejected,
     Retries,
+    ServerStopping,
     Side,
     TimeInForce,
     TradeEvent,
@@ -182,15 +185,76 @@ async def test_refusals_are_typed_and_carry_their_figures(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", TRANSPORTS)
+async def test_batch_tells_what_each_order_came_to(kind: str) -> None:
+    """Receipts and refusals in the order of the batch; the account knows what is open."""
+    async with two_clients(kind) as (_, maker, _):
+        await maker.subscribe("private")
+        good = OrderRequest(instrument_id="SPX", side=Side.BUY, quantity=1, price=4300.0)
+        bad = OrderRequest(instrument_id="SPX", side=Side.BUY, quantity=1, price=4300.001)
+        first, second, third = await maker.batch([good, bad, good], wait=WaitFor.SETTLEMENT)
+        assert isinstance(first, OrderReceipt)
+        assert first.status is OrderStatus.OPEN
+        assert isinstance(second, Rejected)
+        assert second.code == "PRICE_NOT_ON_TICK"
+        assert isinstance(third, OrderReceipt)
+        assert [order.order_id for order in await maker.open_orders()] == [third.order_id, first.order_id]
+        assert {order.order_id for order in maker.account.open_orders()} == {first.order_id, third.order_id}
+
+
+@pytest.mark.parametrize("kind", TRANSPORTS)
+async def test_orders_do_not_outlive_their_client(kind: str) -> None:
+    """They go with its socket where it asked for that; the dead-man switch is the team's."""
+    async with ws_exchange() as running:
+        team = await register(transport_to(running, "in-process http", None), "Maker", "market_maker")
+        async with (
+            client_over(transport_to(running, kind, team.api_key)) as maker,
+            OperatorClient(transport_to(running, "http", ADMIN_KEY)) as operator,
+        ):
+            await _outlive(running, kind, team.api_key, maker, operator)
+
+
+async def _outlive(
+    running: WsExchange, kind: str, key: str, maker: ExchangeClient, operator: OperatorClient
+) -> None:
+    armed = await maker.cancel_all_after(3_600)
+    assert (armed.armed, armed.timeout_ms) == (True, 3_600_000)
+    assert await maker.dead_man_switch() == armed
+    assert not (await maker.cancel_all_after(0)).armed
+    async with client_over(transport_to(running, kind, key), 2) as guarded:
+        await guarded.cancel_on_disconnect()
+        await guarded.buy("SPX", 1, price=4300.0)
+    async with asyncio.timeout(10):
+        while orders := await maker.open_orders():
+            assert len(orders) == 1
+            await asyncio.sleep(0)
+    await maker.buy("SPX", 1, price=4300.0)
+    assert await operator.cancel_orders("TEAM_1") == 1
+
+
+async def test_client_hears_that_the_server_stops() -> None:
+    """Among its events, with the time that is left."""
+    async with ws_exchange() as running:
+        team = await register(transport_to(running, "in-process http", None), "Maker", "market_maker")
+        async with client_over(transport_to(running, "http", team.api_key)) as client:
+            stream = client.events("private")
+            await stream.open()
+            notice = asyncio.create_task(running.exchange.give_notice())
+            events = await read_until(stream, lambda events: ServerStopping(1_000) in events)
+            notice.cancel()
+            assert [each for each in events if isinstance(each, ServerStopping)] == [ServerStopping(1_000)]
+
+
+@pytest.mark.parametrize("kind", TRANSPORTS)
 async def test_cancel_all_leaves_nothing_open(kind: str) -> None:
     """In one instrument, then everywhere; pages of open orders are joined."""
     async with two_clients(kind) as (_, maker, _):
         for instrument_id, price in (("SPX", 4300.0), ("SPX", 4301.0), ("SPY", 430.0)):
             await maker.buy(instrument_id, 1, price=price)
         assert len(await maker.open_orders()) == 3
-        await maker.cancel_all("SPX")
+        assert await maker.cancel_all("SPX", Side.SELL) == 0
+        assert await maker.cancel_all("SPX", Side.BUY) == 2
         assert [order.instrument_id for order in await maker.open_orders()] == ["SPY"]
-        await maker.cancel_all()
+        assert await maker.cancel_all() == 1
         assert await maker.open_orders() == []
 
 
@@ -312,6 +376,18 @@ async def test_lost_answers_change_nothing(kind: str) -> None:
             assert (cancelled.resent, cancelled.status) == (True, OrderStatus.CANCELLED)
             events = await read_until(stream, count(OrderCancelled, 1))
         assert numbers(events, NewOrderAck, OrderAmended, OrderCancelled) == [1, 2, 3]
+
+
+async def test_batch_whose_answer_is_lost_is_entered_once() -> None:
+    """Sent again with the same ids: each order is found to be in."""
+    async with ws_exchange() as running:
+        team = await register(transport_to(running, "in-process http", None), "Maker", "market_maker")
+        transport = Forgetful(transport_to(running, "http", team.api_key), {"POST"})
+        async with client_over(transport) as client:
+            order = OrderRequest(instrument_id="SPX", side=Side.BUY, quantity=1, price=4300.0)
+            receipts = await client.batch([order, order])
+            assert all(isinstance(each, OrderReceipt) and each.resent for each in receipts)
+            assert len(await client.open_orders()) == 2
 
 
 @pytest.mark.parametrize("kind", ["http", "in-process http"])

@@ -55,7 +55,7 @@ async def test_ws_wait_for_settlement_tells_the_fill(exchange: WsExchange) -> No
         filled = result["data"]
         assert (filled["status"], filled["filled_quantity"], filled["average_price"]) == ("filled", 2, 4400.0)
         assert (await taker.result("positions.get"))["positions"] == {"SPX": -2}
-        await maker.result("orders.cancel")
+        await maker.result("orders.cancel_all")
 
 
 @pytest.mark.parametrize(

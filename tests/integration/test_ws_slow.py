@@ -14,7 +14,7 @@ async def _trade(trader: Socket, orders: int) -> None:
         for request in requests:
             answer = await trader.answer(request)
             assert "result" in answer, answer
-        await trader.result("orders.cancel")
+        await trader.result("orders.cancel_all")
 
 
 @on_uvloop
@@ -99,7 +99,7 @@ async def test_ws_cancel_of_everything_closes_nobody() -> None:
             requests = [await trader.begin("order.new", **BUY) for _ in range(start, start + 50)]
             for request in requests:
                 assert "result" in await trader.answer(request)
-        await trader.result("orders.cancel")
+        await trader.result("orders.cancel_all")
         events = await trader.until(1 + 2 * orders)
         assert [event["type"] for event in events[-orders:]] == ["order_cancelled"] * orders
         assert exchange.metric("sockets_too_slow") == 0

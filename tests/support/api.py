@@ -9,17 +9,19 @@ import msgspec
 from starlette.types import ASGIApp
 
 from exchange.api.context import ApiContext, ApiSettings
+from exchange.api.rate_limits import RateLimits
 from exchange.api.request_ids import RequestIds
 from exchange.api.tally import AnswerTally
 from exchange.app import build_core
 from exchange.base.clock import ManualClock
 from exchange.base.entropy import SeededEntropy
-from exchange.config import CoordinationConfig
+from exchange.config import CoordinationConfig, LimitsConfig
 from exchange.log import get_logger
 from exchange.metrics import Metrics
 from exchange.model.commands import Record, RegisterTeam
 from exchange.model.presets import preset_rules
 from exchange.pipeline.channel import OrderQueue
+from exchange.pipeline.guards import Guards
 from exchange.pipeline.health import Health
 from exchange.pipeline.intake import Intake
 from exchange.pipeline.responses import OrderResponseService
@@ -49,7 +51,7 @@ class Answer(msgspec.Struct, frozen=True):
         return error["code"] if error else None
 
 
-def still_context(**settings: Any) -> ApiContext:
+def still_context(limits: RateLimits | None = None, **settings: Any) -> ApiContext:
     """The services of a small game with one team, whose key is ``TEAM_KEY``."""
     rules = preset_rules("small")
     core = build_core(rules)
@@ -74,6 +76,8 @@ def still_context(**settings: Any) -> ApiContext:
         settlement=core.settlement,
         teams=core.teams,
         venue=core.venue,
+        guards=Guards(lambda command: None, clock),
+        limits=limits or RateLimits(LimitsConfig()),
         clock=clock,
         entropy=SeededEntropy(1),
         request_ids=RequestIds(SeededEntropy(1)),

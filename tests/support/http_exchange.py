@@ -13,7 +13,7 @@ import httpx
 from exchange.app import Exchange
 from exchange.base.clock import Clock, SystemClock
 from exchange.base.entropy import SeededEntropy
-from exchange.config import Config, CoordinationConfig, GameConfig, JournalConfig
+from exchange.config import Config, CoordinationConfig, GameConfig, JournalConfig, LimitsConfig
 from exchange.journal.batch import Batch
 from exchange.journal.memory import MemoryJournal
 
@@ -91,12 +91,14 @@ async def http_exchange(
     game: GameConfig | None = None,
     responses: CoordinationConfig | None = None,
     clock: Clock | None = None,
+    limits: LimitsConfig | None = None,
 ) -> AsyncIterator[HttpExchange]:
     """A running exchange; drained on leaving."""
     config = Config(
         game=game or GameConfig(preset="small"),
         responses=responses or CoordinationConfig(),
         journal=JournalConfig(),
+        limits=limits or LimitsConfig(),
     )
     journal = HoldableJournal(random.Random(1))
     exchange = Exchange(

@@ -28,7 +28,7 @@ from exchange.api.transport.ws_protocol import make_ws_protocol
 from exchange.app import Exchange
 from exchange.base.clock import SystemClock
 from exchange.base.entropy import SystemEntropy
-from exchange.config import Config, GameConfig
+from exchange.config import Config, GameConfig, LimitsConfig
 from exchange.journal.memory import MemoryJournal
 
 ADMIN_KEY = "itg_admin_key_of_the_tests"
@@ -182,22 +182,28 @@ class WsExchange:
 
 @asynccontextmanager
 async def ws_exchange(
-    preset: str = "small", journal: MemoryJournal | None = None, *, send_buffer: int | None = None
+    preset: str = "small",
+    journal: MemoryJournal | None = None,
+    *,
+    send_buffer: int | None = None,
+    ping_s: float = 20.0,
+    limits: LimitsConfig | None = None,
 ) -> AsyncIterator[WsExchange]:
     """A running exchange on ``journal``; drained and closed on leaving.
 
-    ``send_buffer`` is what the kernel holds of each connection in place of megabytes.
+    A socket is pinged each ``ping_s``; ``send_buffer`` is what the kernel holds of each connection in place
+    of megabytes.
     """
     clock, entropy = SystemClock(), SystemEntropy()
     journal = journal or MemoryJournal(random.Random(1))
-    config = Config(game=GameConfig(preset=preset))
+    config = Config(game=GameConfig(preset=preset), limits=limits or LimitsConfig())
     exchange = Exchange(config, journal, clock=clock, entropy=entropy, admin_key=ADMIN_KEY)
     await exchange.start()
     counter = ConnectionCounter()
     sock = bind("127.0.0.1", 0)
     if send_buffer is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
-    listener = _listener(exchange, sock, clock, counter)
+    listener = _listener(exchange, sock, clock, counter, ping_s)
     path = asyncio.create_task(exchange.run())
     serving = asyncio.create_task(listener.run_until_closed())
     await listener.wait_listening()
@@ -214,7 +220,7 @@ async def ws_exchange(
 
 
 def _listener(
-    exchange: Exchange, sock: socket.socket, clock: SystemClock, counter: ConnectionCounter
+    exchange: Exchange, sock: socket.socket, clock: SystemClock, counter: ConnectionCounter, ping_s: float
 ) -> Listener:
     settings = ProtocolSettings(ProtocolLimits(), counter, Envelopes(clock, exchange.request_ids.next))
     return Listener(
@@ -224,4 +230,6 @@ def _listener(
         ws=make_ws_protocol(settings),
         keep_alive_s=5,
         max_message_bytes=settings.limits.max_message_bytes,
+        ping_interval_s=ping_s,
+        ping_timeout_s=ping_s,
     )

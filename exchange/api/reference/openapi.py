@@ -27,9 +27,16 @@ from exchange.api.reference.schemas import (
 from exchange.api.routes.examples import ANSWERS, PATH_PARAMETERS, TIMESTAMP
 from exchange.model.reasons import Code
 
-_EVERY: Final = (Code.INVALID_REQUEST, Code.INTERNAL_ERROR)
+_EVERY: Final = (Code.INVALID_REQUEST, Code.RATE_LIMITED, Code.INTERNAL_ERROR)
 _KEYED: Final = (Code.UNAUTHENTICATED, Code.FORBIDDEN)
 _BODIED: Final = (Code.BAD_JSON, Code.BODY_TOO_DEEP, Code.BODY_TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE)
+_ANSWERED: Final = (
+    "X-Request-ID",
+    "Server-Timing",
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
+)
 _RETRIED: Final = (429, 503)
 
 _PATH_PARAMETER: Final = re.compile(r"\{(\w+)\}")
@@ -181,7 +188,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
         retried = ("Retry-After",) if status in _RETRIED else ()
         responses[str(status)] = {
             "description": f"{HTTPStatus(status).phrase}: " + ", ".join(f"`{code}`" for code in codes),
-            "headers": header_references("X-Request-ID", "Server-Timing", *retried),
+            "headers": header_references(*_ANSWERED, *retried),
             "content": {"application/json": {"schema": _error_schema(operation, codes)}},
         }
     return responses
@@ -198,7 +205,7 @@ def _success(operation: Operation) -> dict[str, Any]:
         content = {"application/json": media}
     return {
         "description": operation.summary,
-        "headers": header_references("X-Request-ID", "Server-Timing"),
+        "headers": header_references(*_ANSWERED),
         "content": content,
     }
 

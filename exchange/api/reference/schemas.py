@@ -90,6 +90,18 @@ HEADERS: Final = {
         "description": "Milliseconds in `validation`, `journal`, `matching`, `settlement` and `total`.",
         "schema": {"type": "string"},
     },
+    "X-RateLimit-Limit": {
+        "description": "Requests at once, where requests are counted.",
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    "X-RateLimit-Remaining": {
+        "description": "Requests that are left now.",
+        "schema": {"type": "integer", "minimum": 0},
+    },
+    "X-RateLimit-Reset": {
+        "description": "Seconds until all are there again.",
+        "schema": {"type": "integer", "minimum": 0},
+    },
     "Retry-After": {
         "description": "Seconds to wait, where waiting helps.",
         "schema": {"type": "integer", "minimum": 1},

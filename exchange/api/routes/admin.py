@@ -12,10 +12,12 @@ from exchange.api.context import ApiContext
 from exchange.api.operation import COMMAND_CODES, Call, Operation, Topic
 from exchange.api.replies import Answered, Reply
 from exchange.api.routes.game import REGISTRATION_CODES, find_team, register
+from exchange.api.routes.orders import cancel_all_reply
 from exchange.api.views import team_view
 from exchange.model.answers import Done, TeamAnswer
-from exchange.model.commands import DisableTeam, RotateKey, SetPhase
+from exchange.model.commands import CancelOrders, CancelScope, DisableTeam, RotateKey, SetPhase
 from exchange.model.reasons import Code, Refusal
+from exchange.model.types import CancelReason
 from exchange.services.game.keys import hash_key, new_key
 from exchange.wire import data
 from exchange.wire.ids import team_id_text
@@ -106,6 +108,15 @@ async def _set_disabled(
     return Answered(team_view(changed), timestamp_us=answer.timestamp_us)
 
 
+async def cancel_team_orders(context: ApiContext, call: Call[NoQuery, None]) -> Reply:
+    """Cancel a team's orders; it may go on trading."""
+    team = find_team(context, call)
+    if isinstance(team, Refusal):
+        return team
+    command = CancelOrders(team.account, (CancelScope(),), CancelReason.OPERATOR, call.request_id)
+    return cancel_all_reply(await execute(context, call, command))
+
+
 ROUTES: Final = (
     Operation(
         operation_id="get_admin_status",
@@ -157,6 +168,18 @@ ROUTES: Final = (
         summary="Give a team a new key",
         description="The old key is void at once, and sockets logged in with it are closed.",
         data=data.RotatedKey,
+        codes=(Code.UNKNOWN_TEAM, *COMMAND_CODES),
+    ),
+    Operation(
+        operation_id="cancel_team_orders",
+        method="POST",
+        path="/admin/teams/{team_id}/cancel_orders",
+        topic=Topic.ADMIN,
+        access=Access.OPERATOR,
+        handler=cancel_team_orders,
+        summary="Cancel a team's open orders",
+        description="With the reason `operator`. The team may go on trading; to stop it, disable it.",
+        data=data.CancelAllResult,
         codes=(Code.UNKNOWN_TEAM, *COMMAND_CODES),
     ),
     Operation(

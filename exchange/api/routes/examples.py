@@ -13,7 +13,8 @@ _KEY: Final = "itg_Vb1Yq0cZrWJm2nT8xkPLd4sHfGaEuR6yQ9oXw3iNtMA"
 PATH_PARAMETERS: Final[Mapping[str, dict[str, Any]]] = {
     "order_id": {
         "description": "`ORD_` and a number, or `client:` and the `client_order_id`.",
-        "schema": {"type": "string"},
+        # Without a pattern "validate" would be an id, and that path takes other methods.
+        "schema": {"type": "string", "pattern": "^(ORD_[0-9]{1,18}|client:[A-Za-z0-9._-]{1,36})$"},
         "example": "ORD_67890",
     },
     "instrument_id": {"schema": {"type": "string"}, "example": _OPTION},
@@ -117,7 +118,32 @@ ANSWERS: Final[Mapping[str, Any]] = {
     "validate_order": {"valid": True},
     "cancel_order": _CANCELLED,
     "amend_order": _AMENDED,
-    "cancel_all_orders": {"sequence": 67901},
+    "submit_batch": {
+        "answers": [
+            {
+                "success": True,
+                "request_id": "my-request-1.1",
+                "timestamp": TIMESTAMP,
+                "status": 200,
+                "order_id": "ORD_67890",
+            },
+            {
+                "success": False,
+                "request_id": "my-request-1.2",
+                "timestamp": TIMESTAMP,
+                "status": 400,
+                "error": {
+                    "code": "PRICE_NOT_ON_TICK",
+                    "message": "The price is not a multiple of the tick size",
+                    "details": {"price": 4401.005, "tick_size": 0.01},
+                },
+            },
+        ]
+    },
+    "cancel_all_after": {"armed": True, "timeout_ms": 30000, "expires_at": TIMESTAMP},
+    "get_cancel_all_after": {"armed": True, "timeout_ms": 30000, "expires_at": TIMESTAMP},
+    "cancel_team_orders": {"sequence": 67901, "cancelled": 3},
+    "cancel_all_orders": {"sequence": 67901, "cancelled": 3},
     "get_order": _ORDER,
     "list_orders": {"orders": [_ORDER]},
     "list_executions": {"executions": [_EXECUTION], "next_cursor": "EXE_22222"},

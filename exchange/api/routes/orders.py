@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec import UNSET
+
 from exchange.api.auth import Access
 from exchange.api.commands import execute, order_reply
 from exchange.api.context import ApiContext
 from exchange.api.operation import COMMAND_CODES, Call, Operation, Topic
 from exchange.api.replies import Answered, Reply
 from exchange.api.routes.blotter import find_order
-from exchange.model.answers import Done
+from exchange.model.answers import Answer, OrdersCancelled
 from exchange.model.commands import CancelOrder, CancelOrders, CancelScope
 from exchange.model.reasons import Code, Refusal, amend_failed, cancel_failed, unknown_instrument
 from exchange.model.types import CancelReason
@@ -20,11 +22,12 @@ from exchange.wire.orders import amend_order, new_order
 from exchange.wire.queries import CancelAllQuery, NoQuery, SubmitQuery, WaitFor
 from exchange.wire.requests import AmendRequest, OrderRequest
 
-_WAITS: Final = {
+WAITS: Final = {
     WaitFor.VALIDATION: Wait.VALIDATION,
     WaitFor.MATCHING: Wait.MATCHING,
     WaitFor.SETTLEMENT: Wait.SETTLEMENT,
 }
+"""Clients' words for the stage that answers."""
 
 
 async def submit_order(context: ApiContext, call: Call[SubmitQuery, OrderRequest]) -> Reply:
@@ -32,7 +35,7 @@ async def submit_order(context: ApiContext, call: Call[SubmitQuery, OrderRequest
     order = new_order(call.body, call.caller.account, call.request_id, context.grids)
     if isinstance(order, Refusal):
         return order
-    return order_reply(context, await execute(context, call, order, _WAITS[call.query.wait]))
+    return order_reply(context, await execute(context, call, order, WAITS[call.query.wait]))
 
 
 async def validate_order(context: ApiContext, call: Call[NoQuery, OrderRequest]) -> Reply:
@@ -68,16 +71,23 @@ async def cancel(context: ApiContext, call: Call[NoQuery, None]) -> Reply:
 
 
 async def cancel_all(context: ApiContext, call: Call[CancelAllQuery, None]) -> Reply:
-    """Cancel every open order of the team, or those in one instrument."""
+    """Cancel every open order of the team, or those in one instrument, of one side, or both."""
     instrument_id = call.query.instrument_id
     if instrument_id is not None and instrument_id not in context.grids:
         return unknown_instrument(instrument_id)
-    command = CancelOrders(call.caller.account, (CancelScope(instrument_id),), CancelReason.REQUESTED)
-    answer = await execute(context, call, command)
+    side = call.query.side
+    scope = CancelScope(instrument_id, None if side is UNSET else side)
+    command = CancelOrders(call.caller.account, (scope,), CancelReason.REQUESTED, call.request_id)
+    return cancel_all_reply(await execute(context, call, command))
+
+
+def cancel_all_reply(answer: Answer) -> Reply:
+    """The answer to a mass cancel."""
     if isinstance(answer, Refusal):
         return answer
-    assert isinstance(answer, Done)
-    return Answered(data.CancelAllResult(sequence=answer.sequence), timestamp_us=answer.timestamp_us)
+    assert isinstance(answer, OrdersCancelled)
+    result = data.CancelAllResult(sequence=answer.sequence, cancelled=answer.cancelled)
+    return Answered(result, timestamp_us=answer.timestamp_us)
 
 
 _TERMS: Final = (
@@ -183,7 +193,11 @@ ROUTES: Final = (
         access=Access.TRADER,
         handler=cancel_all,
         summary="Cancel every open order of the team",
-        description="Or, with `instrument_id`, those in one instrument. Succeeds also where there are none.",
+        description=(
+            "Or those in one instrument, of one side, or both. `cancelled` counts them; each is told as one"
+            " `order_cancelled` with the `request_id` of this request. Orders accepted before it are covered,"
+            " also those still on their way to the book. Succeeds also where there are none."
+        ),
         query=CancelAllQuery,
         data=data.CancelAllResult,
         codes=(Code.UNKNOWN_INSTRUMENT, *COMMAND_CODES),

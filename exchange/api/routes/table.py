@@ -5,11 +5,25 @@ from __future__ import annotations
 from typing import Final
 
 from exchange.api.operation import Operation
-from exchange.api.routes import admin, blotter, docs, game, health, market, orders, positions, rules
+from exchange.api.routes import (
+    admin,
+    batches,
+    blotter,
+    docs,
+    game,
+    health,
+    market,
+    orders,
+    positions,
+    rules,
+    safety,
+)
 
 # Paths with parameters are tried in this order: what is asked most comes first.
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *orders.ROUTES,
+    *batches.ROUTES,
+    *safety.ROUTES,
     *blotter.ROUTES,
     *market.ROUTES,
     *positions.ROUTES,

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 import msgspec
+from msgspec import UNSET
 
 from exchange.api.auth import Access
 from exchange.api.operation import Handler
-from exchange.api.routes import blotter, market, orders, positions
+from exchange.api.routes import batches, blotter, market, orders, positions, safety
 from exchange.model.reasons import Category, Code, Refusal
 from exchange.wire import socket
 from exchange.wire.ids import CLIENT_PREFIX
@@ -22,7 +23,7 @@ from exchange.wire.queries import (
     SubmitQuery,
     WaitFor,
 )
-from exchange.wire.requests import Request
+from exchange.wire.requests import CancelAfterRequest, DisconnectRequest, Request
 
 _NAMED_ONCE: Final = Refusal(
     Category.INVALID, Code.INVALID_REQUEST, "An order is named by order_id or by client_order_id, one of them"
@@ -41,7 +42,10 @@ class Inputs(NamedTuple):
 
 
 class SocketMethod(msgspec.Struct, frozen=True):
-    """One row. The result of a command carries the order's id and time beside its data."""
+    """One row. The result of a command carries the order's id and time beside its data.
+
+    ``weight`` is how many requests under way it counts as.
+    """
 
     name: str
     access: Access
@@ -49,11 +53,16 @@ class SocketMethod(msgspec.Struct, frozen=True):
     handler: Handler
     inputs: Callable[[Any], Inputs | Refusal]
     is_command: bool = False
+    weight: Callable[[Any], int] = lambda params: 1
 
 
-def _new_order(params: socket.NewOrderParams) -> Inputs:
+def _new_order(params: socket.NewOrderParams | socket.NewBatchParams) -> Inputs:
     wait = params.wait
     return Inputs(_NO_WAIT if wait is WaitFor.VALIDATION else SubmitQuery(wait=wait), params)
+
+
+def _batch_weight(params: socket.NewBatchParams) -> int:
+    return len(params.orders)
 
 
 def _named_order(params: socket.OrderNameParams | socket.AmendParams) -> Inputs | Refusal:
@@ -73,7 +82,8 @@ def _amend(params: socket.AmendParams) -> Inputs | Refusal:
 
 
 def _cancel_all(params: socket.CancelAllParams) -> Inputs:
-    return Inputs(CancelAllQuery(instrument_id=params.instrument_id))
+    side = UNSET if params.side is None else params.side
+    return Inputs(CancelAllQuery(instrument_id=params.instrument_id, side=side))
 
 
 def _open_orders(params: socket.OpenOrdersParams) -> Inputs:
@@ -84,16 +94,39 @@ def _book(params: socket.BookParams) -> Inputs:
     return Inputs(OrderbookQuery(depth=params.depth), path={"instrument_id": params.instrument_id})
 
 
+def _body(params: Request) -> Inputs:
+    return Inputs(body=params)
+
+
 def _nothing(params: socket.NoParams) -> Inputs:
     return Inputs()
 
 
 _TABLE: Final = (
     SocketMethod("order.new", Access.TRADER, socket.NewOrderParams, orders.submit_order, _new_order, True),
+    SocketMethod(
+        "orders.new_batch",
+        Access.TRADER,
+        socket.NewBatchParams,
+        batches.submit_batch,
+        _new_order,
+        True,
+        _batch_weight,
+    ),
     SocketMethod("order.cancel", Access.TRADER, socket.OrderNameParams, orders.cancel, _named_order, True),
     SocketMethod("order.amend", Access.TRADER, socket.AmendParams, orders.amend, _amend, True),
     SocketMethod(
-        "orders.cancel", Access.TRADER, socket.CancelAllParams, orders.cancel_all, _cancel_all, True
+        "orders.cancel_all", Access.TRADER, socket.CancelAllParams, orders.cancel_all, _cancel_all, True
+    ),
+    SocketMethod(
+        "session.cancel_on_disconnect",
+        Access.TRADER,
+        DisconnectRequest,
+        safety.cancel_on_disconnect,
+        _body,
+    ),
+    SocketMethod(
+        "session.cancel_all_after", Access.TRADER, CancelAfterRequest, safety.cancel_all_after, _body
     ),
     SocketMethod("order.get", Access.TEAM, socket.OrderNameParams, blotter.get_order, _named_order),
     SocketMethod("orders.open", Access.TEAM, socket.OpenOrdersParams, blotter.list_orders, _open_orders),

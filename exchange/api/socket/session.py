@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 from exchange.api.auth import ANONYMOUS, UNKNOWN_KEY, Access, Caller, Gate
 from exchange.api.context import ApiContext
 from exchange.api.operation import AnyCall, Call
+from exchange.api.rate_limits import RateLimiter
 from exchange.api.replies import Answered, Reply
 from exchange.api.socket.codec import CODECS, Unreadable
 from exchange.api.socket.methods import METHODS, Inputs, SocketMethod
@@ -17,7 +18,7 @@ from exchange.model.commands import HOUSE_ACCOUNT
 from exchange.model.reasons import Category, Code, Refusal
 from exchange.model.types import Scope
 from exchange.pipeline.connection import Connection
-from exchange.pipeline.hub import BROKEN, Hub
+from exchange.pipeline.hub import BROKEN, TOO_FAST, Hub
 from exchange.pipeline.publish import Publisher
 from exchange.pipeline.streams import PRIVATE_CHANNEL
 from exchange.wire import socket
@@ -67,6 +68,8 @@ class SocketSession:
         self._codec = CODECS[connection.encoding]
         self._key = key
         self._spawn = spawn
+        self._limits = shared.context.limits
+        self._messages, self._refusals = self._limits.for_socket()
         self._in_flight = 0
         self._catching_up = False
         self._own: Mapping[str, Callable[[SocketRequest], Any]] = {
@@ -108,7 +111,10 @@ class SocketSession:
             return
         request = self._codec.request(message)
         if isinstance(request, Unreadable):
-            self._refuse(request.id, request.refusal)
+            if not (self._limits.enabled and self._is_too_fast(self._messages, None, request.id)):
+                self._refuse(request.id, request.refusal)
+            return
+        if self._limits.enabled and self._is_too_fast(self._messages, None, request.id):
             return
         method = METHODS.get(request.method)
         if method is not None:
@@ -125,16 +131,32 @@ class SocketSession:
     # --- operations of the API --------------------------------------------------------------------
 
     def _relay(self, request: SocketRequest, method: SocketMethod) -> None:
-        call = self._make_call(request, method)
-        if isinstance(call, Refusal):
-            self._refuse(request.id, call)
+        made = self._make_call(request, method)
+        if isinstance(made, Refusal):
+            self._refuse(request.id, made)
             return
-        self._in_flight += 1
+        call, weight = made
+        account = call.caller.account
+        if self._limits.enabled and account != HOUSE_ACCOUNT:
+            limiter = self._limits.orders if method.access is Access.TRADER else self._limits.reads
+            if self._is_too_fast(limiter, account, request.id):
+                return
+        self._in_flight += weight
         # Tasks begin in the order in which they were made, and a handler submits before it first waits: so
         # commands enter the order queue as they arrived.
-        self._spawn(self._run(request.id, method, call))
+        self._spawn(self._run(request.id, method, call, weight))
 
-    def _make_call(self, request: SocketRequest, method: SocketMethod) -> AnyCall | Refusal:
+    def _is_too_fast(self, limiter: RateLimiter, key: int | None, request_id: str | int | None) -> bool:
+        now_ns = self._context.clock.monotonic_ns()
+        left = limiter.take(key, now_ns)
+        if left >= 0:
+            return False
+        self._refuse(request_id, limiter.refusal(left))
+        if self._refusals.take(None, now_ns) < 0:
+            self._hub.close(self._connection, TOO_FAST, "too many requests")
+        return True
+
+    def _make_call(self, request: SocketRequest, method: SocketMethod) -> tuple[AnyCall, int] | Refusal:
         if self._in_flight >= MAX_IN_FLIGHT_PER_CONNECTION:
             return _TOO_MANY_IN_FLIGHT
         caller = self._admit(method.access)
@@ -146,21 +168,26 @@ class SocketSession:
         inputs = method.inputs(params)
         if isinstance(inputs, Refusal):
             return inputs
-        return _call(request, inputs, caller)
+        weight = method.weight(params)
+        if self._in_flight + weight > MAX_IN_FLIGHT_PER_CONNECTION:
+            return _TOO_MANY_IN_FLIGHT
+        call = _call(request, inputs, caller)
+        call.connection = self._connection
+        return call, weight
 
     def _admit(self, access: Access) -> Caller | Refusal:
         if access.scope is None:
             return ANONYMOUS
         return self._shared.gate.admit(self._key, access.scope, access.of_team)
 
-    async def _run(self, request_id: str | int, method: SocketMethod, call: AnyCall) -> None:
+    async def _run(self, request_id: str | int, method: SocketMethod, call: AnyCall, weight: int) -> None:
         try:
             reply: Reply = await method.handler(self._context, call)
         except Exception:
             self._context.log.exception("request failed", request_id=call.request_id, method=method.name)
             reply = _INTERNAL_ERROR
         finally:
-            self._in_flight -= 1
+            self._in_flight -= weight
         if isinstance(reply, Refusal):
             self._refuse(request_id, reply)
             return

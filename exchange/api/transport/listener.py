@@ -27,7 +27,10 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 class Listener(uvicorn.Server):
-    """Serves ``app`` on one socket until :meth:`close`."""
+    """Serves ``app`` on one socket until :meth:`close`.
+
+    A WebSocket is pinged each ``ping_interval_s``, and dropped without a pong within ``ping_timeout_s``.
+    """
 
     def __init__(
         self,
@@ -38,6 +41,8 @@ class Listener(uvicorn.Server):
         ws: type[asyncio.Protocol],
         keep_alive_s: float,
         max_message_bytes: int,
+        ping_interval_s: float = 20.0,
+        ping_timeout_s: float = 20.0,
     ) -> None:
         super().__init__(
             uvicorn.Config(
@@ -55,6 +60,8 @@ class Listener(uvicorn.Server):
                 timeout_keep_alive=round(keep_alive_s),
                 timeout_graceful_shutdown=2,
                 ws_max_size=max_message_bytes,
+                ws_ping_interval=ping_interval_s,
+                ws_ping_timeout=ping_timeout_s,
                 ws_per_message_deflate=False,
             )
         )

@@ -6,10 +6,19 @@ import msgspec
 from msgspec.structs import replace
 
 from exchange.base.bounds import MAX_TEAM_NAME
-from exchange.model.commands import HOUSE_ACCOUNT, DisableTeam, Record, RegisterTeam, RotateKey
+from exchange.model.commands import (
+    HOUSE_ACCOUNT,
+    CancelOrders,
+    DisableTeam,
+    GuardOrders,
+    Record,
+    RegisterTeam,
+    RotateKey,
+)
 from exchange.model.reasons import Category, Code, Refusal
 from exchange.model.roles import Role
 from exchange.model.rules import GameRules
+from exchange.model.types import CancelReason
 from exchange.services.game.keys import KEY_HASH_BYTES
 
 
@@ -22,6 +31,8 @@ class Team(msgspec.Struct, frozen=True):
     key_hash: bytes
     disabled: bool
     registered_at_us: int
+    guards: frozenset[CancelReason] = frozenset()
+    """In which cases its orders are to be cancelled."""
 
 
 class TeamRegistry:
@@ -96,6 +107,20 @@ class TeamRegistry:
         team = self._teams[command.account]
         self._teams[team.account] = replace(team, disabled=command.disabled)
 
+    def guard(self, record: Record) -> None:
+        """Note what the team's orders are guarded against, or that it has come to pass."""
+        command = record.command
+        assert isinstance(command, GuardOrders | CancelOrders)
+        team = self._teams[command.account]
+        if isinstance(command, CancelOrders):
+            guards = team.guards - {command.reason}
+        elif command.enabled:
+            guards = team.guards | {command.against}
+        else:
+            guards = team.guards - {command.against}
+        if guards != team.guards:
+            self._teams[team.account] = replace(team, guards=guards)
+
     # --- what anyone may ask --------------------------------------------------------------------
 
     def by_account(self, account: int) -> Team | None:
@@ -116,7 +141,10 @@ class TeamRegistry:
     def state(self) -> object:
         """Canonical content for the state hash."""
         return [
-            [team.account, team.name, team.role.name, team.key_hash, team.disabled, team.registered_at_us]
+            [
+                *(team.account, team.name, team.role.name, team.key_hash, team.disabled),
+                *(team.registered_at_us, sorted(each.value for each in team.guards)),
+            ]
             for team in self._teams.values()
         ]
 

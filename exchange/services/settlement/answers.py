@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from exchange.model.answers import Answer, Done, OrderAnswer, TeamAnswer
+from exchange.model.answers import Answer, Done, OrderAnswer, OrdersCancelled, TeamAnswer
 from exchange.model.commands import (
     AmendOrder,
     CancelOrder,
+    CancelOrders,
     DisableTeam,
     NewOrder,
     Record,
     RegisterTeam,
     RotateKey,
 )
-from exchange.model.events import AmendRefused, AnyVenueEvent, CancelRefused
+from exchange.model.events import AmendRefused, AnyVenueEvent, Cancelled, CancelRefused
 from exchange.model.reasons import amend_failed, cancel_failed
 from exchange.services.settlement.ports import Orders
 
@@ -32,6 +33,9 @@ def answer(record: Record, events: Sequence[AnyVenueEvent], orders: Orders) -> A
             return _change(record, command, events, orders)
         case RegisterTeam() | RotateKey() | DisableTeam():
             return TeamAnswer(command.account, record.timestamp_us)
+        case CancelOrders():
+            cancelled = sum(isinstance(event, Cancelled) for event in events)
+            return OrdersCancelled(record.sequence, record.timestamp_us, cancelled)
         case _:
             return Done(record.sequence, record.timestamp_us)
 

@@ -238,4 +238,6 @@ def _cause(record: Record, order_id: int, order: NewOrder) -> str:
     command = record.command
     if isinstance(command, (CancelOrder, AmendOrder)) and command.order_id == order_id:
         return command.request_id
+    if isinstance(command, CancelOrders) and command.request_id is not None:
+        return command.request_id
     return order.request_id

@@ -8,6 +8,7 @@ from exchange.model.commands import (
     AcceptLoss,
     CancelOrders,
     DisableTeam,
+    GuardOrders,
     OpenGame,
     RegisterTeam,
     RotateKey,
@@ -21,7 +22,15 @@ from exchange.services.validation import refusals
 from exchange.services.validation.ports import Teams
 
 Act: TypeAlias = (
-    OpenGame | CancelOrders | SetPhase | RegisterTeam | RotateKey | DisableTeam | Void | AcceptLoss
+    OpenGame
+    | CancelOrders
+    | SetPhase
+    | RegisterTeam
+    | RotateKey
+    | DisableTeam
+    | Void
+    | AcceptLoss
+    | GuardOrders
 )
 
 
@@ -41,7 +50,7 @@ class Acts:
                 return self._judge_phase(act)
             case RegisterTeam():
                 return self._teams.complete(act)
-            case RotateKey() | DisableTeam():
+            case RotateKey() | DisableTeam() | GuardOrders():
                 return self._unknown_team(act.account) or act
             case CancelOrders():
                 return self._unknown_team(act.account) or self._unknown_scope(act) or act

@@ -16,7 +16,9 @@ from exchange.model.commands import (
     AmendOrder,
     AnyCommand,
     CancelOrder,
+    CancelOrders,
     DisableTeam,
+    GuardOrders,
     NewOrder,
     Record,
     RegisterTeam,
@@ -126,6 +128,8 @@ class Admission:
                 self._teams.rotate(record)
             case DisableTeam():
                 self._teams.disable(record)
+            case GuardOrders() | CancelOrders():
+                self._teams.guard(record)
         self.skip(record)
 
     def skip(self, record: Record) -> None:

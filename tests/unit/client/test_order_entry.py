@@ -89,11 +89,16 @@ async def test_overload_of_a_resend_leaves_the_outcome_open() -> None:
     """Who is turned away before the order was looked for has learnt nothing about it."""
     exchange = FakeExchange()
     exchange.faults.extend(
-        [ANSWER_LOST, Fault(False, 503, "OVERLOADED"), Fault(False, 429, "TOO_MANY_IN_FLIGHT")]
+        [
+            ANSWER_LOST,
+            Fault(False, 503, "OVERLOADED"),
+            Fault(False, 429, "TOO_MANY_IN_FLIGHT"),
+            Fault(False, 429, "RATE_LIMITED"),
+        ]
     )
     async with fake_client(exchange) as client:
         receipt = await client.buy("SPX", 5, price=100.0)
-    assert len(exchange.calls) == 4
+    assert len(exchange.calls) == 5
     assert receipt.resent
 
 

@@ -9,7 +9,7 @@ from typing import get_args
 from exchange.api.socket.methods import METHODS
 from exchange.api.socket.stream import IDLE
 from exchange.base import bounds
-from exchange.pipeline.hub import BROKEN, LOGGED_OUT, TOO_SLOW
+from exchange.pipeline.hub import BROKEN, LOGGED_OUT, TOO_FAST, TOO_SLOW
 from exchange.wire import socket
 from exchange.wire.encode_events import Encoding
 from exchange.wire.events import AnyEvent
@@ -52,7 +52,7 @@ def test_page_lists_every_event() -> None:
 def test_page_lists_every_close_code() -> None:
     """Those the exchange itself gives."""
     codes = {int(row[0]) for row in _rows("How a socket ends")}
-    assert {IDLE, LOGGED_OUT, TOO_SLOW, BROKEN} <= codes
+    assert {IDLE, LOGGED_OUT, TOO_FAST, TOO_SLOW, BROKEN} <= codes
 
 
 def test_page_names_the_bounds() -> None:

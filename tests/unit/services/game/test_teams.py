@@ -1,10 +1,11 @@
 import msgspec
 import pytest
 
-from exchange.model.commands import DisableTeam, Record, RegisterTeam, RotateKey
+from exchange.model.commands import CancelOrders, DisableTeam, GuardOrders, Record, RegisterTeam, RotateKey
 from exchange.model.reasons import Category, Code, Refusal
 from exchange.model.roles import Role
 from exchange.model.rules import GameRules
+from exchange.model.types import CancelReason
 from exchange.services.game.teams import Team, TeamRegistry
 
 MAKER = Role(name="market_maker")
@@ -42,6 +43,28 @@ def refused(teams: TeamRegistry, command: RegisterTeam) -> Refusal:
     assert isinstance(refusal, Refusal)
     assert msgspec.msgpack.encode(teams.state()) == before
     return refusal
+
+
+def test_team_is_guarded_until_it_says_otherwise_or_it_comes_to_pass() -> None:
+    """Each case by itself; cancels for other reasons change nothing, and the state tells them apart."""
+    teams = TeamRegistry(rules())
+    register(teams, asked("Alpha"))
+    before = teams.state()
+    disconnected, dead_man = CancelReason.DISCONNECTED, CancelReason.DEAD_MAN_SWITCH
+    steps: list[tuple[GuardOrders | CancelOrders, set[CancelReason]]] = [
+        (GuardOrders(1, disconnected, True, "req"), {disconnected}),
+        (GuardOrders(1, dead_man, True, "req"), {disconnected, dead_man}),
+        (GuardOrders(1, dead_man, True, "req"), {disconnected, dead_man}),
+        (CancelOrders(1, (), CancelReason.REQUESTED), {disconnected, dead_man}),
+        (CancelOrders(1, (), disconnected), {dead_man}),
+        (GuardOrders(1, dead_man, False, "req"), set()),
+    ]
+    for sequence, (command, wanted) in enumerate(steps, start=2):
+        teams.guard(Record(sequence, NOW_US, command))
+        team = teams.by_account(1)
+        assert team is not None
+        assert team.guards == wanted
+        assert (teams.state() == before) is (not wanted)
 
 
 def test_register_gives_the_next_account_and_everything_finds_it() -> None:

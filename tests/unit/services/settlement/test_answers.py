@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from exchange.model.answers import Done, OrderAnswer, OrderReport, TeamAnswer
+from exchange.model.answers import Done, OrderAnswer, OrderReport, OrdersCancelled, TeamAnswer
 from exchange.model.commands import (
     AmendOrder,
     AnyCommand,
@@ -106,13 +106,24 @@ def test_answer_to_a_team_act_names_the_account(command: AnyCommand) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [SetPhase(Phase.HALTED, "operator"), CancelOrders(1, (), CancelReason.TEAM_DISABLED), Void(1, "bad")],
+    [SetPhase(Phase.HALTED, "operator"), Void(1, "bad")],
 )
 def test_answer_to_an_act_names_its_sequence(command: AnyCommand) -> None:
     """Done at a sequence."""
     desk = Desk()
     record = desk.admit(command)
     assert desk.settle(record).answer == Done(record.sequence, record.timestamp_us)
+
+
+def test_answer_to_a_mass_cancel_counts_orders() -> None:
+    """As many as were cancelled, none included."""
+    desk = Desk()
+    desk.rest(new_order(1, BUY, 10))
+    record = desk.admit(CancelOrders(1, (), CancelReason.REQUESTED, "all"))
+    settled = desk.settle(record, Cancelled(1, "X", BUY, 100, 10, CancelReason.REQUESTED))
+    assert settled.answer == OrdersCancelled(record.sequence, record.timestamp_us, 1)
+    again = desk.admit(CancelOrders(1, (), CancelReason.REQUESTED, "all"))
+    assert desk.settle(again).answer == OrdersCancelled(again.sequence, again.timestamp_us, 0)
 
 
 def test_answer_shows_the_state_after_all_events() -> None:
