@@ -12,7 +12,6 @@ from functools import partial
 from statistics import median
 
 import pytest
-import uvloop
 
 import exchange.pipeline.path as path_module
 from exchange.journal.memory import MemoryFaults, MemoryJournal
@@ -207,7 +206,7 @@ def test_orders_are_served_as_they_come_whatever_the_clients_do() -> None:
     A polite order is typically overtaken by none that arrived after it, and never by more than every other
     connection may have under way: 64 of a flooding socket, one of any other, pipelined HTTP included.
     """
-    log = uvloop.run(_run())
+    log = asyncio.run(_run())
     assert len(log.numbers) == len(log.sent) > 5_000
     _check_numbered_as_submitted(log)
     _check_nobody_is_passed_over(log)
@@ -241,7 +240,7 @@ def test_fairness_control_finds_an_unfair_queue(
         return orders
 
     monkeypatch.setattr(path_module, "OrderQueue", make)
-    log = uvloop.run(_run())
+    log = asyncio.run(_run())
     with pytest.raises(AssertionError):
         _check_numbered_as_submitted(log)
     with pytest.raises(AssertionError):

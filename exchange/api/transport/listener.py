@@ -75,8 +75,16 @@ class Listener(uvicorn.Server):
         return port
 
     async def run_until_closed(self) -> None:
-        """Accept and serve; returns when every connection is closed after :meth:`close`."""
+        """Accept and serve; returns when every connection is closed after :meth:`close`.
+
+        One that does not close in time is aborted: uvloop's own ``close`` would wait for it for ever.
+        """
         await self.serve(sockets=[self._sock])
+        for connection in list(self.server_state.connections):
+            transport = getattr(connection, "transport", None)
+            if transport is not None:
+                transport.abort()
+        await asyncio.sleep(0)
 
     async def wait_listening(self) -> None:
         """Until connections are accepted."""
