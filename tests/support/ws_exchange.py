@@ -28,7 +28,7 @@ from exchange.api.transport.ws_protocol import make_ws_protocol
 from exchange.app import Exchange
 from exchange.base.clock import SystemClock
 from exchange.base.entropy import SystemEntropy
-from exchange.config import Config, GameConfig, LimitsConfig
+from exchange.config import Config, CoordinationConfig, GameConfig, LimitsConfig
 from exchange.journal.memory import MemoryJournal
 
 ADMIN_KEY = "itg_admin_key_of_the_tests"
@@ -188,6 +188,7 @@ async def ws_exchange(
     send_buffer: int | None = None,
     ping_s: float = 20.0,
     limits: LimitsConfig | None = None,
+    responses: CoordinationConfig | None = None,
 ) -> AsyncIterator[WsExchange]:
     """A running exchange on ``journal``; drained and closed on leaving.
 
@@ -196,7 +197,11 @@ async def ws_exchange(
     """
     clock, entropy = SystemClock(), SystemEntropy()
     journal = journal or MemoryJournal(random.Random(1))
-    config = Config(game=GameConfig(preset=preset), limits=limits or LimitsConfig())
+    config = Config(
+        game=GameConfig(preset=preset),
+        limits=limits or LimitsConfig(),
+        responses=responses or CoordinationConfig(),
+    )
     exchange = Exchange(config, journal, clock=clock, entropy=entropy, admin_key=ADMIN_KEY)
     await exchange.start()
     counter = ConnectionCounter()
