@@ -112,7 +112,12 @@ def test_deadline_cancelled_leaves_no_timer() -> None:
     assert passed == []
 
 
-@given(st.lists(st.tuples(st.floats(0, 10), st.one_of(st.none(), st.floats(0.001, 10)))))
+# Half a hundredth apart: which comes first of two moments closer than a timer's resolution is no rule.
+_WAITS = st.integers(0, 1_000).map(lambda hundredths: hundredths / 100)
+_DELAYS = st.integers(0, 1_000).map(lambda hundredths: hundredths / 100 + 0.005)
+
+
+@given(st.lists(st.tuples(_WAITS, st.one_of(st.none(), _DELAYS))))
 def test_deadline_passes_exactly_when_the_plain_rule_says(steps: list[tuple[float, float | None]]) -> None:
     """Against a model that re-arms its timer every time: same moments, within a timer's resolution."""
     loop, deadline, passed = _deadline()
