@@ -35,6 +35,14 @@ MAX_IN_FLIGHT_PER_CONNECTION: Final = 64
 MAX_BATCH_ORDERS: Final = 50
 """Orders of one batch, each of which counts as a request under way; more is INVALID_REQUEST."""
 
+# --- order controls ---------------------------------------------------------------------------------
+MAX_STOP_ORDERS: Final = 1_000
+"""Stop orders of one team in one instrument, triggered or not; one more is TOO_MANY_STOP_ORDERS."""
+MAX_ICEBERG_SLICES: Final = 100
+"""Times the display quantity goes into an order; a smaller one is DISPLAY_QUANTITY_OUT_OF_RANGE."""
+MAX_EXPIRY_US: Final = 366 * 86_400_000_000
+"""How far ahead a GTD order may expire; later is EXPIRES_AT_OUT_OF_RANGE."""
+
 # --- responses --------------------------------------------------------------------------------------
 MAX_PENDING_REQUESTS: Final = 1_000
 """Requests waiting for their answer; beyond it 503 OVERLOADED."""

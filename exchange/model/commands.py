@@ -25,7 +25,8 @@ HOUSE_ACCOUNT = 0
 
 # Reading a member of an Enum costs more than a function call on Python 3.11.
 _LIMIT, _STOP_LIMIT = OrderType.LIMIT, OrderType.STOP_LIMIT
-_RESTING = frozenset({TimeInForce.GTC, TimeInForce.DAY, TimeInForce.GTD})
+RESTING = (TimeInForce.GTC, TimeInForce.DAY, TimeInForce.GTD)
+"""The times in force with which an order stays in the book. A tuple: the members of an Enum hash slowly."""
 
 
 class Command(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -91,7 +92,7 @@ class NewOrder(Command, frozen=True, array_like=True, tag=1, gc=False):
     def can_rest(self) -> bool:
         """Whether what it does not trade at once, or once triggered, stays in the book until it is ended."""
         order_type = self.order_type
-        return (order_type is _LIMIT or order_type is _STOP_LIMIT) and self.time_in_force in _RESTING
+        return (order_type is _LIMIT or order_type is _STOP_LIMIT) and self.time_in_force in RESTING
 
     @property
     def all_terms(self) -> OrderTerms:

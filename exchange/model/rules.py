@@ -52,3 +52,8 @@ class GameRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     closing: Closing = Closing()
     max_teams: int = 1_000
     seed: int = 1
+
+    @property
+    def cancels_all_at_close(self) -> bool:
+        """Whether the market closes by the clock and no order outlasts that."""
+        return self.schedule is not None and self.closing.cancels is ClosingCancels.ALL

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from exchange.model.answers import OrderReport
-from exchange.model.commands import NewOrder
+from exchange.model.commands import NewOrder, OrderTerms
 from exchange.model.events import PositionUpdate
 from exchange.model.order import OrderStatus
 from exchange.model.types import CancelReason, Liquidity, Side
@@ -72,7 +72,14 @@ class Reservations(Holdings, Protocol):
 
     def release(self, account: int, instrument_id: str, side: Side, quantity: int) -> None: ...
     def convert(self, account: int, instrument_id: str, side: Side, quantity: int) -> None: ...
-    def ended(self, account: int, instrument_id: str, side: Side, can_rest: bool) -> None: ...
+    def ended(
+        self,
+        account: int,
+        instrument_id: str,
+        side: Side,
+        can_rest: bool,
+        terms: OrderTerms | None,
+    ) -> None: ...
 
 
 class Books(Protocol):

@@ -155,7 +155,7 @@ class Settlement:
         self._ledger.book(account, instrument_id, side, quantity, price_ticks, fees)
         self._exposure.convert(account, instrument_id, side, quantity)
         if order.status is _FILLED:
-            self._exposure.ended(account, instrument_id, side, command.can_rest)
+            self._exposure.ended(account, instrument_id, side, command.can_rest, command.terms)
         report = ExecutionReport(
             account,
             self.streams.take(account),
@@ -184,7 +184,7 @@ class Settlement:
         command = order.command
         account, instrument_id, side = command.account, command.instrument_id, command.side
         self._exposure.release(account, instrument_id, side, event.remaining)
-        self._exposure.ended(account, instrument_id, side, command.can_rest)
+        self._exposure.ended(account, instrument_id, side, command.can_rest, command.terms)
         told.append(
             OrderCancelled(
                 account,

@@ -1,9 +1,10 @@
 """Admission: the one synchronous function of the validate stage, and its replay.
 
 The first thing wrong with an order or amend answers, in this order: a resend is answered as the order it
-repeats; then team, market phase, the order to amend, instrument and its own phase, numbers, price band; then
-the constraints of the role in the order of its config. Everything is judged before anything is changed, so
-that neither a refusal nor an exception leaves half an order behind.
+repeats; then team, market phase, the order to amend, instrument and its own phase, order controls, numbers,
+price band, what reduce-only and stop orders ask of holdings; then the constraints of the role in the order of
+its config. Everything is judged before anything is changed, so that neither a refusal nor an exception leaves
+half an order behind.
 """
 
 from __future__ import annotations
@@ -32,10 +33,11 @@ from exchange.model.types import OrderType, Phase
 from exchange.services.validation import refusals
 from exchange.services.validation.acts import Act, Acts
 from exchange.services.validation.constraints import compile_role
+from exchange.services.validation.controls import Controls
 from exchange.services.validation.ports import Exposure, Market, Orders, OrderState, Teams, TeamState
 from exchange.services.validation.proposal import Proposal
 
-_LIMIT = OrderType.LIMIT
+_LIMIT, _STOP = OrderType.LIMIT, OrderType.STOP
 
 
 class Admission:
@@ -52,6 +54,7 @@ class Admission:
         self._checks = {role.name: compile_role(role, instruments, exposure) for role in rules.roles}
         self._phases = MarketPhases(first_phase(rules))
         self._acts = Acts(rules, teams, self._phases)
+        self._controls = Controls(rules, exposure)
         self._register = register
         self._exposure = exposure
         self._teams = teams
@@ -142,7 +145,9 @@ class Admission:
         return Record(self._sequence + 1, now_us if now_us > last_us else last_us, command)
 
     def _enter(self, record: Record, order: NewOrder) -> None:
-        self._exposure.reserve(order.account, order.instrument_id, order.side, order.quantity, order.can_rest)
+        self._exposure.reserve(
+            order.account, order.instrument_id, order.side, order.quantity, order.can_rest, order.terms
+        )
         self._register.enter(record)
         self._sequence = record.sequence
         self._timestamp_us = record.timestamp_us
@@ -199,33 +204,53 @@ class Admission:
             return unknown_instrument(order.instrument_id)
         if self._phases.instruments and (refusal := self._judge_own_phase(order.instrument_id)):
             return refusal
-        if (order.price_ticks is None) is (order.order_type is _LIMIT):
-            return refusals.ORDER_TYPE_CONTRADICTION
-        return self._judge_numbers(
-            order.instrument_id, order.quantity, order.price_ticks
-        ) or self._judge_role(team, order, order.quantity, now_us, dry)
+        controls = self._controls
+        if (
+            order.terms is not None
+            or order.order_type is not _LIMIT
+            or order.price_ticks is None
+            or order.time_in_force not in controls.plain
+        ):
+            moment_us = max(now_us, self._timestamp_us)
+            refusal = controls.judge(order, self._phases.of(order.instrument_id), moment_us)
+            if refusal is not None:
+                return refusal
+        refusal = self._judge_numbers(order.instrument_id, order.quantity, order.price_ticks)
+        if refusal is None and (order.terms is not None or self._exposure.reduce_only_orders):
+            refusal = controls.judge_holdings(order)
+        return refusal or self._judge_role(team, order, order.quantity, now_us, dry)
 
     def _judge_amend(self, amend: AmendOrder, now_us: int) -> AmendOrder | Refusal:
         team = self._judge_team(amend.account)
         if isinstance(team, Refusal):
             return team
         order = self._live(amend.account, amend.order_id)
-        if order is None or not order.command.can_rest:
+        if order is None or not (order.command.can_rest or order.command.order_type is _STOP):
             return refusals.AMEND_FAILED
-        if amend.quantity is None and amend.price_ticks is None:
+        if amend.quantity is None and amend.price_ticks is None and amend.stop_price_ticks is None:
             return refusals.NOTHING_TO_AMEND
-        instrument_id = order.command.instrument_id
-        refusal = self._judge_own_phase(instrument_id) or self._judge_numbers(
-            instrument_id, amend.quantity, amend.price_ticks
+        return self._judge_amended(team, amend, order, now_us) or replace(
+            amend, instrument_id=order.command.instrument_id
         )
-        if refusal is None:
-            amended = replace(
-                order.command,
-                quantity=order.quantity if amend.quantity is None else amend.quantity,
-                price_ticks=order.price_ticks if amend.price_ticks is None else amend.price_ticks,
-            )
-            refusal = self._judge_role(team, amended, self._increase(amend), now_us)
-        return refusal or replace(amend, instrument_id=instrument_id)
+
+    def _judge_amended(
+        self, team: TeamState, amend: AmendOrder, order: OrderState, now_us: int
+    ) -> Refusal | None:
+        instrument_id, increase = order.command.instrument_id, self._increase(amend)
+        refusal = (
+            self._judge_own_phase(instrument_id)
+            or self._controls.judge_amend(amend, order, self._phases.of(instrument_id))
+            or self._judge_numbers(instrument_id, amend.quantity, amend.price_ticks)
+            or self._controls.judge_reduction(order.command, increase)
+        )
+        if refusal is not None:
+            return refusal
+        amended = replace(
+            order.command,
+            quantity=order.quantity if amend.quantity is None else amend.quantity,
+            price_ticks=order.price_ticks if amend.price_ticks is None else amend.price_ticks,
+        )
+        return self._judge_role(team, amended, increase, now_us)
 
     def _judge_cancel(self, cancel: CancelOrder) -> CancelOrder | Refusal:
         if not self._phases.rule.cancel:

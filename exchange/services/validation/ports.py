@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from exchange.model.answers import OrderReport
-from exchange.model.commands import NewOrder, Record, RegisterTeam
+from exchange.model.commands import NewOrder, OrderTerms, Record, RegisterTeam
 from exchange.model.order import OrderStatus
 from exchange.model.reasons import Refusal
 from exchange.model.roles import Role
@@ -60,11 +60,28 @@ class Holdings(Protocol):
         """Sum over instruments of max(abs(position + open buys), abs(position - open sells))."""
 
 
-class Exposure(Holdings, Protocol):
+class Controlled(Holdings, Protocol):
+    """What order controls count besides lots, in orders that are open or in flight."""
+
+    @property
+    def reduce_only_orders(self) -> int:
+        """Of all accounts, in all instruments."""
+
+    def reducing_orders(self, account: int, instrument_id: str, side: Side) -> int: ...
+    def stop_orders(self, account: int, instrument_id: str) -> int: ...
+
+
+class Exposure(Controlled, Protocol):
     """Holdings that admission may reserve from."""
 
     def reserve(
-        self, account: int, instrument_id: str, side: Side, quantity: int, can_rest: bool
+        self,
+        account: int,
+        instrument_id: str,
+        side: Side,
+        quantity: int,
+        can_rest: bool,
+        terms: OrderTerms | None,
     ) -> None: ...
     def reserve_more(self, account: int, instrument_id: str, side: Side, quantity: int) -> None: ...
 
