@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from exchange.api.context import ApiContext
 from exchange.model.events import ExecutionReport
 from exchange.model.instrument import Instrument
@@ -14,6 +16,7 @@ from exchange.wire import data
 from exchange.wire.errors import http_status
 from exchange.wire.ids import auction_id_text, exec_id_text, order_id_text, team_id_text, trade_id_text
 from exchange.wire.prices import PriceGrid, money_decimal
+from exchange.wire.terms import shown_terms
 from exchange.wire.times import time_text
 from exchange.wire.views import average_price
 
@@ -21,7 +24,7 @@ from exchange.wire.views import average_price
 def order_view(order: Order, grid: PriceGrid) -> data.OrderView:
     """An order as it stands."""
     command = order.command
-    return data.OrderView(
+    view = data.OrderView(
         order_id=order_id_text(order.order_id),
         instrument_id=command.instrument_id,
         side=command.side,
@@ -38,6 +41,7 @@ def order_view(order: Order, grid: PriceGrid) -> data.OrderView:
         client_order_id=command.client_order_id,
         cancel_reason=order.cancel_reason,
     )
+    return view if command.terms is None else replace(view, **shown_terms(command.terms, grid))
 
 
 def execution_view(report: ExecutionReport, grid: PriceGrid) -> data.Execution:

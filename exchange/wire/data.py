@@ -14,6 +14,7 @@ from exchange.model.types import (
     OptionKind,
     OrderType,
     Phase,
+    PostOnly,
     SelfTradePrevention,
     Side,
     TimeInForce,
@@ -84,7 +85,7 @@ class DisconnectGuard(Data, frozen=True, kw_only=True):
 
 
 class OrderView(Data, frozen=True, kw_only=True):
-    """One order of the team that asks."""
+    """One order of the team that asks. A stop is ``untriggered`` until its ``stop_price`` trades."""
 
     order_id: str
     instrument_id: str
@@ -101,6 +102,13 @@ class OrderView(Data, frozen=True, kw_only=True):
     average_price: float | None = None
     client_order_id: str | None = None
     cancel_reason: CancelReason | None = None
+    stop_price: float | None = None
+    post_only: PostOnly | None = None
+    display_quantity: int | None = None
+    reduce_only: bool = False
+    expires_at: Timestamp | None = None
+    label: str | None = None
+    self_trade_prevention: SelfTradePrevention | None = None
 
 
 class OrderList(Data, frozen=True, kw_only=True):

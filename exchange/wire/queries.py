@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from exchange.base.bounds import MAX_BOOK_LEVELS, PAGE_DEFAULT, PAGE_MAX
 from exchange.model.types import Side
+from exchange.wire.ids import Label
 from exchange.wire.requests import InstrumentId
 
 _AFTER = "The `next_cursor` of the page before, or any id of this kind."
@@ -21,6 +22,7 @@ PageLimit = Annotated[int, Meta(ge=1, le=PAGE_MAX, description="Rows of the page
 Depth = Annotated[int, Meta(ge=1, le=MAX_BOOK_LEVELS, description="Levels of each side.")]
 OfInstrument = Annotated[InstrumentId, Meta(description="Only this instrument.")]
 OfSide = Annotated[Side, Meta(description="Only this side.")]
+OfLabel = Annotated[Label, Meta(description="Only orders with this label.")]
 
 
 class WaitFor(Enum):
@@ -66,13 +68,14 @@ class OrdersQuery(Query, frozen=True, kw_only=True):
 
 
 class CancelAllQuery(Query, frozen=True, kw_only=True):
-    """Without ``instrument_id`` every instrument, without ``side`` both.
+    """Without ``instrument_id`` every instrument, without ``side`` both, without ``label`` any.
 
     ``side`` must not allow None: what a query string calls ``null`` would cancel both sides.
     """
 
     instrument_id: OfInstrument | None = None
     side: OfSide | UnsetType = UNSET
+    label: OfLabel | None = None
 
 
 class OrderbookQuery(Query, frozen=True, kw_only=True):

@@ -52,24 +52,18 @@ class Acts:
         match act:
             case SetPhase():
                 return self._judge_phase(act)
+            case ExpireOrders() | TriggerStops():
+                return act
             case RegisterTeam():
                 return self._teams.complete(act)
             case RotateKey() | DisableTeam() | GuardOrders():
                 return self._unknown_team(act.account) or act
             case CancelOrders():
                 return self._unknown_team(act.account) or self._unknown_scope(act) or act
-            case ExpireOrders():
-                return act
-            case TriggerStops():
-                known = act.instrument_id in self._instruments
-                return act if known else unknown_instrument(act.instrument_id)
             case OpenGame():
                 return self._judge_opening(act, last_sequence)
-            case Void():
-                # Sequence 1 opens the game: without it there is nothing to replay.
-                return _outside(act.sequence, 2, last_sequence) or act
-            case AcceptLoss():
-                return _outside(act.after_sequence, 0, last_sequence) or act
+            case Void() | AcceptLoss():
+                return _outside(act, last_sequence) or act
 
     def _unknown_team(self, account: int) -> Refusal | None:
         return None if self._teams.by_account(account) is not None else refusals.unknown_team(account)
@@ -97,5 +91,7 @@ class Acts:
         return act
 
 
-def _outside(sequence: int, first: int, last: int) -> Refusal | None:
+def _outside(act: Void | AcceptLoss, last: int) -> Refusal | None:
+    # Sequence 1 opens the game: without it there is nothing to replay.
+    first, sequence = (2, act.sequence) if isinstance(act, Void) else (0, act.after_sequence)
     return None if first <= sequence <= last else refusals.sequence_out_of_range(sequence, last)

@@ -213,7 +213,7 @@ def reduce_only_open(instrument_id: str, position: int, open_quantity: int, incr
     return Refusal(
         Category.INVALID,
         Code.REDUCE_ONLY_OPEN,
-        "A reduce-only order of this side is open: all orders of the side together must not pass the position",
+        "A reduce-only order of this side is open: all orders of the side together are held to the position",
         _reduction(instrument_id, position, open_quantity, increase),
     )
 
