@@ -27,7 +27,7 @@ from exchange.client.results import OrderReceipt
 from exchange.client.retries import Backoff, Retries
 from exchange.client.transport import Transport
 from exchange.model.order import OrderStatus
-from exchange.model.types import OrderType, Phase, Side, TimeInForce
+from exchange.model.types import OrderType, Phase, PostOnly, SelfTradePrevention, Side, TimeInForce
 from exchange.wire.data import OrderView
 from exchange.wire.events import (
     BookSnapshot,
@@ -36,6 +36,7 @@ from exchange.wire.events import (
     NewOrderAck,
     OrderAmended,
     OrderCancelled,
+    OrderTriggered,
     PhaseChange,
     PositionSnapshot,
     PositionUpdate,
@@ -73,6 +74,7 @@ __all__ = [
     "OrderReceipt",
     "OrderRequest",
     "OrderStatus",
+    "OrderTriggered",
     "OrderType",
     "OrderView",
     "OutcomeUnknown",
@@ -80,10 +82,12 @@ __all__ = [
     "PhaseChange",
     "PositionSnapshot",
     "PositionUpdate",
+    "PostOnly",
     "RateLimited",
     "Reconnected",
     "Rejected",
     "Retries",
+    "SelfTradePrevention",
     "ServerFailed",
     "ServerStopping",
     "Side",
