@@ -24,7 +24,16 @@ from exchange.model.types import SelfTradePrevention
 
 ENVIRONMENT_PREFIX = "EXCHANGE_"
 
-REPLACEABLE = ("instruments", "roles", "bands", "self_trade_prevention", "schedule", "closing", "max_teams", "seed")
+REPLACEABLE = (
+    "instruments",
+    "roles",
+    "bands",
+    "self_trade_prevention",
+    "schedule",
+    "closing",
+    "max_teams",
+    "seed",
+)
 """Rules of a preset that ``[game]`` can replace."""
 
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]

@@ -8,11 +8,13 @@ from exchange.model.commands import (
     AcceptLoss,
     CancelOrders,
     DisableTeam,
+    ExpireOrders,
     GuardOrders,
     OpenGame,
     RegisterTeam,
     RotateKey,
     SetPhase,
+    TriggerStops,
     Void,
 )
 from exchange.model.phases import MarketPhases
@@ -31,6 +33,8 @@ Act: TypeAlias = (
     | Void
     | AcceptLoss
     | GuardOrders
+    | ExpireOrders
+    | TriggerStops
 )
 
 
@@ -54,6 +58,9 @@ class Acts:
                 return self._unknown_team(act.account) or act
             case CancelOrders():
                 return self._unknown_team(act.account) or self._unknown_scope(act) or act
+            case ExpireOrders() | TriggerStops():
+                # The exchange's own: nobody else can enter one.
+                return act
             case OpenGame():
                 return self._judge_opening(act, last_sequence)
             case Void():
