@@ -77,6 +77,10 @@ outnumber its live orders: one more and the heap is rebuilt."""
 MAX_DEAD_SURFACING: Final = 1_024
 """Dead entries that may surface one by one between two rebuilds, beside an eighth of the live ones; one more
 and the heap is rebuilt, so that no single command pays for a long run of them."""
+MAX_TRIGGERED_STOPS: Final = 1_000
+"""Stops that one command carries out; those beyond wait for a system command of their own."""
+MAX_STOP_ORDERS: Final = 1_000
+"""Stops of one team that wait in one instrument; one more is TOO_MANY_STOP_ORDERS."""
 AUCTION_SLICE: Final = 256
 """Trades of an uncross, or cancels of a close, that are made and settled in one turn of the loop. A replay
 takes the same slices; what a slice has to tell one team fits the buffer of its socket."""

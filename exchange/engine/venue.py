@@ -3,33 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from operator import attrgetter
+from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from exchange.base.bounds import AUCTION_SLICE
+from exchange.base.bounds import AUCTION_SLICE, MAX_TRIGGERED_STOPS
+from exchange.engine import controls
+from exchange.engine.amending import amend
 from exchange.engine.auction import Clearing, indicative, uncross
 from exchange.engine.bands import market_order_price, price_bands
 from exchange.engine.book import MARKET_ASK, MARKET_BID, MAX_SEQUENCE, BestPrices, Book, Depth
-from exchange.engine.matching import Matcher, TradeCounter
+from exchange.engine.expiries import Expiries, Expiry
+from exchange.engine.matching import Matcher, VenueCounters
+from exchange.engine.stops import StopOrder
 from exchange.model.commands import (
+    NO_TERMS,
     AmendOrder,
     AnyCommand,
     CancelOrder,
     CancelOrders,
     CancelScope,
     DisableTeam,
+    ExpireOrders,
     NewOrder,
+    OrderTerms,
     Record,
     SetPhase,
+    TriggerStops,
 )
-from exchange.model.events import AnyVenueEvent, Cancelled, PhaseChanged
+from exchange.model.events import AnyVenueEvent, PhaseChanged, StopsWaiting
 from exchange.model.phases import MarketPhases, Matching, first_phase
-from exchange.model.rules import GameRules
-from exchange.model.types import CancelReason, Phase, SelfTradePrevention, Side, TimeInForce
+from exchange.model.rules import ClosingCancels, GameRules
+from exchange.model.types import CancelReason, Phase, Side, TimeInForce
 
-_IOC = TimeInForce.IOC
+_IOC, _FOK = TimeInForce.IOC, TimeInForce.FOK
 _NO_LIQUIDITY = CancelReason.NO_LIQUIDITY
 _EVERYWHERE = (CancelScope(),)
 
@@ -46,16 +54,19 @@ class Venue:
     """A function of the records applied to it. What validate lets through, it never refuses: it asserts."""
 
     def __init__(self, rules: GameRules) -> None:
-        prevent = rules.self_trade_prevention is SelfTradePrevention.CANCEL_TAKER
         self._phases = MarketPhases(first_phase(rules))
-        self._trades = TradeCounter()
+        self._counters = VenueCounters()
+        # A game that keeps orders overnight has to know which of them to end.
+        self._day = TimeInForce.DAY if rules.closing.cancels is ClosingCancels.DAY else None
         self._bands = price_bands(rules)
         self._books = {
             each.instrument_id: Book(each.instrument_id, each.first_price_ticks) for each in rules.instruments
         }
         self._matchers = {
-            instrument_id: Matcher(book, self._trades, prevent) for instrument_id, book in self._books.items()
+            instrument_id: Matcher(book, self._counters, rules.self_trade_prevention)
+            for instrument_id, book in self._books.items()
         }
+        self._expiries = Expiries(self._is_live)
         for matcher in self._matchers.values():
             matcher.in_call = not self._phases.is_plain
 
@@ -74,21 +85,27 @@ class Venue:
         What is read meanwhile is each book from before its uncross; all slices are to be taken.
         """
         command = record.command
-        if not isinstance(command, SetPhase):
-            if type(command) in _HANDLERS:
-                yield self.apply(record)
-            return
+        if type(command) in _HANDLERS:
+            yield self.apply(record)
+        elif isinstance(command, ExpireOrders):
+            yield from self._expire(command)
+        elif isinstance(command, SetPhase):
+            yield from self._set_phase(record, command)
+
+    def _set_phase(self, record: Record, command: SetPhase) -> Iterator[list[AnyVenueEvent]]:
         phases, instrument_id = self._phases, command.instrument_id
         phases.apply(command, record.timestamp_us)
         phase = phases.market.phase if instrument_id is None else phases.of(instrument_id)
         yield [PhaseChanged(phase, command.reason, instrument_id)]
         if command.phase is Phase.CLOSED:
-            yield from self._cancel_all()
+            yield from self._close()
         for matcher in self._matchers_within(CancelScope(instrument_id)):
             rule = phases.rule_of(matcher.book.instrument_id)
             if rule.ends_calls:
-                yield from uncross(matcher, self._trades, record.sequence)
+                yield from uncross(matcher, record.sequence)
             matcher.in_call = rule.match is not Matching.CONTINUOUS
+            if matcher.stops.orders:
+                yield self._trigger_stops(matcher, record.sequence)
 
     # --- reading ------------------------------------------------------------------------------------
 
@@ -118,6 +135,19 @@ class Venue:
         """Price in ticks of the last trade; before any, the first price of the instrument."""
         return self._books[instrument_id].last_trade_ticks
 
+    @property
+    def next_expiry_us(self) -> int | None:
+        """When the next order that is good till a date ends."""
+        return self._expiries.next_us
+
+    def waiting_stops(self) -> list[str]:
+        """Instruments with stops that were reached and are still to take their turn, though they could."""
+        return [
+            instrument_id
+            for instrument_id, matcher in self._matchers.items()
+            if matcher.stops.has_reached and not matcher.in_call
+        ]
+
     def band(self, instrument_id: str) -> tuple[int, int] | None:
         """Lowest and highest price in ticks an order may have; None where bands are disabled."""
         band = self._bands.get(instrument_id)
@@ -129,7 +159,7 @@ class Venue:
 
     def state(self) -> object:
         """Canonical content for the state hash: equal for equal venues, however they came about."""
-        return [self._phases.state(), self._trades.last, [book.state() for book in self._books.values()]]
+        return [self._phases.state(), self._counters, [book.state() for book in self._books.values()]]
 
     def statistics(self) -> VenueStatistics:
         """Sizes of the books, for metrics."""
@@ -143,16 +173,48 @@ class Venue:
     # --- one command each ---------------------------------------------------------------------------
 
     def _new_order(self, sequence: int, order: NewOrder) -> list[AnyVenueEvent]:
-        matcher, price_ticks = self._matchers[order.instrument_id], order.price_ticks
-        if not self._phases.is_plain and matcher.in_call:
+        matcher, price_ticks, time_in_force = (
+            self._matchers[order.instrument_id],
+            order.price_ticks,
+            order.time_in_force,
+        )
+        if order.terms is not None or time_in_force is _FOK or time_in_force is self._day:
+            events = self._new_order_with_terms(sequence, order, matcher)
+        elif not self._phases.is_plain and matcher.in_call:
             return self._hold(sequence, order, matcher)
-        if price_ticks is None:
+        elif price_ticks is None:
             price_ticks = market_order_price(order.side, self.band(order.instrument_id))
-            return matcher.enter(
+            events = matcher.enter(
                 sequence, order.account, order.side, price_ticks, order.quantity, False, _NO_LIQUIDITY
             )
-        rests = order.time_in_force is not _IOC
-        return matcher.enter(sequence, order.account, order.side, price_ticks, order.quantity, rests)
+        else:
+            rests = time_in_force is not _IOC
+            events = matcher.enter(sequence, order.account, order.side, price_ticks, order.quantity, rests)
+        if matcher.stops.orders:
+            events += self._trigger_stops(matcher, sequence)
+        return events
+
+    def _new_order_with_terms(self, sequence: int, order: NewOrder, matcher: Matcher) -> list[AnyVenueEvent]:
+        expires_at_us = order.all_terms.expires_at_us
+        if order.order_type.is_stop:
+            assert self._phases.rule_of(order.instrument_id).submit
+            events = controls.park(matcher, sequence, order)
+        elif matcher.in_call:
+            events = self._hold(sequence, order, matcher)
+        else:
+            events = controls.enter(matcher, sequence, order, self._limit(order), self._is_day(order))
+        if expires_at_us is not None:
+            self._expiries.add(Expiry(expires_at_us, sequence, order.account, order.instrument_id))
+        return events
+
+    def _limit(self, order: NewOrder) -> int:
+        if order.price_ticks is not None:
+            return order.price_ticks
+        return market_order_price(order.side, self.band(order.instrument_id))
+
+    def _is_day(self, order: NewOrder) -> bool:
+        # A quote is for the day whatever it says.
+        return order.time_in_force is self._day or order.all_terms.quote_group is not None
 
     def _hold(self, sequence: int, order: NewOrder, matcher: Matcher) -> list[AnyVenueEvent]:
         assert self._phases.rule_of(order.instrument_id).submit
@@ -160,20 +222,64 @@ class Venue:
         if price_ticks is None:
             price_ticks = MARKET_BID if order.side is Side.BUY else MARKET_ASK
         return matcher.hold(
-            sequence, order.account, order.side, price_ticks, order.quantity, not order.can_rest
+            sequence,
+            order.account,
+            order.side,
+            price_ticks,
+            order.quantity,
+            not order.can_rest,
+            order.terms,
+            self._is_day(order),
         )
+
+    def _trigger_stops(self, matcher: Matcher, sequence: int) -> list[AnyVenueEvent]:
+        """Let reached stops take their turn, each as part of the command that reached it."""
+        events: list[AnyVenueEvent] = []
+        stops = matcher.stops
+        if matcher.in_call:
+            return events
+        stops.reach(matcher.book.last_trade_ticks)
+        for _ in range(MAX_TRIGGERED_STOPS):
+            stop = stops.next()
+            if stop is None:
+                return events
+            events += controls.trigger(
+                matcher, sequence, stop, self._stop_limit(stop), self._is_day(stop.command)
+            )
+            stops.reach(matcher.book.last_trade_ticks)
+        if stops.has_reached:
+            events.append(StopsWaiting(matcher.book.instrument_id))
+        return events
+
+    def _stop_limit(self, stop: StopOrder) -> int:
+        if stop.price_ticks is not None:
+            return stop.price_ticks
+        return market_order_price(stop.command.side, self.band(stop.command.instrument_id))
 
     def _cancel_order(self, _sequence: int, command: CancelOrder) -> list[AnyVenueEvent]:
         return self._matchers[command.instrument_id].cancel(command.account, command.order_id)
 
     def _amend_order(self, sequence: int, command: AmendOrder) -> list[AnyVenueEvent]:
         assert self._phases.is_plain or self._phases.rule_of(command.instrument_id).submit
-        return self._matchers[command.instrument_id].amend(
-            sequence, command.account, command.order_id, command.quantity, command.price_ticks
+        matcher = self._matchers[command.instrument_id]
+        events = amend(
+            matcher,
+            sequence,
+            command.account,
+            command.order_id,
+            command.quantity,
+            command.price_ticks,
+            command.stop_price_ticks,
         )
+        if matcher.stops.orders:
+            events += self._trigger_stops(matcher, sequence)
+        return events
 
     def _cancel_orders(self, _sequence: int, command: CancelOrders) -> list[AnyVenueEvent]:
         return self._cancel_within(command.account, command.scopes, command.reason)
+
+    def _trigger(self, sequence: int, command: TriggerStops) -> list[AnyVenueEvent]:
+        return self._trigger_stops(self._matchers[command.instrument_id], sequence)
 
     def _disable_team(self, _sequence: int, command: DisableTeam) -> list[AnyVenueEvent]:
         if not command.disabled:
@@ -185,16 +291,13 @@ class Venue:
     def _cancel_within(
         self, account: int, scopes: Iterable[CancelScope], reason: CancelReason
     ) -> list[AnyVenueEvent]:
-        found = {
-            order.order_id: matcher
-            for scope in scopes
-            for matcher in self._matchers_within(scope)
-            for order in matcher.book.by_account.get(account, {}).values()
-            if scope.side is None or scope.side is order.side
-        }
+        found: dict[int, Matcher] = {}
+        for scope in scopes:
+            for matcher in self._matchers_within(scope):
+                found.update((order_id, matcher) for order_id in _within(matcher, account, scope))
         return [
             event
-            for order_id, matcher in sorted(found.items())
+            for order_id, matcher in sorted(found.items(), key=itemgetter(0))
             for event in matcher.cancel(account, order_id, reason)
         ]
 
@@ -203,23 +306,71 @@ class Venue:
             return self._matchers.values()
         return (self._matchers[scope.instrument_id],)
 
-    def _cancel_all(self) -> Iterator[list[AnyVenueEvent]]:
-        # Books are emptied whole: taking out order by order would hold the loop three times as long.
-        cancelled: list[AnyVenueEvent] = [
-            Cancelled(
-                order.order_id,
-                book.instrument_id,
-                order.side,
-                order.price_ticks,
-                order.remaining,
-                CancelReason.MARKET_CLOSE,
-            )
-            for book in self._books.values()
-            for order in book.clear()
-        ]
-        cancelled.sort(key=attrgetter("order_id"))
+    def _expire(self, command: ExpireOrders) -> Iterator[list[AnyVenueEvent]]:
+        ended = list(self._expiries.due(command.due_us))
+        for first in range(0, len(ended), AUCTION_SLICE):
+            yield [
+                event
+                for expiry in ended[first : first + AUCTION_SLICE]
+                for event in self._matchers[expiry.instrument_id].cancel(
+                    expiry.account, expiry.order_id, CancelReason.EXPIRED
+                )
+            ]
+
+    def _is_live(self, expiry: Expiry) -> bool:
+        matcher, account, order_id = self._matchers[expiry.instrument_id], expiry.account, expiry.order_id
+        return order_id in matcher.book.by_account.get(account, {}) or order_id in matcher.stops.orders
+
+    def _close(self) -> Iterator[list[AnyVenueEvent]]:
+        cancelled = self._cancel_day() if self._day is not None else self._cancel_all()
+        cancelled.sort(key=itemgetter(0))
         for first in range(0, len(cancelled), AUCTION_SLICE):
-            yield cancelled[first : first + AUCTION_SLICE]
+            yield [event for _, events in cancelled[first : first + AUCTION_SLICE] for event in events]
+
+    def _cancel_day(self) -> list[tuple[int, list[AnyVenueEvent]]]:
+        found = [
+            (order.order_id, order.account, matcher)
+            for matcher in self._matchers.values()
+            for side in (matcher.book.bids, matcher.book.asks)
+            for order in side.queue.values()
+            if order.is_day
+        ]
+        found += [
+            (stop.order_id, stop.command.account, matcher)
+            for matcher in self._matchers.values()
+            for stop in matcher.stops.orders.values()
+            if self._is_day(stop.command)
+        ]
+        reason = CancelReason.MARKET_CLOSE
+        return [(order_id, matcher.cancel(account, order_id, reason)) for order_id, account, matcher in found]
+
+    def _cancel_all(self) -> list[tuple[int, list[AnyVenueEvent]]]:
+        # Books are emptied whole: taking out order by order would hold the loop three times as long.
+        reason = CancelReason.MARKET_CLOSE
+        cancelled: list[tuple[int, list[AnyVenueEvent]]] = []
+        for matcher in self._matchers.values():
+            orders, stops = matcher.book.clear(), matcher.stops.clear()
+            cancelled += [(order.order_id, matcher.removed(order, reason)) for order in orders]
+            cancelled += [(stop.order_id, [matcher.stop_cancelled(stop, reason)]) for stop in stops]
+        return cancelled
+
+
+def _within(matcher: Matcher, account: int, scope: CancelScope) -> Iterator[int]:
+    """The orders of ``account`` in one book, and the stops beside it, that ``scope`` names."""
+    for order in matcher.book.by_account.get(account, {}).values():
+        if (scope.side is None or scope.side is order.side) and _is_named(scope, order.terms):
+            yield order.order_id
+    for stop in matcher.stops.by_account.get(account, {}).values():
+        command = stop.command
+        if (scope.side is None or scope.side is command.side) and _is_named(scope, command.terms):
+            yield stop.order_id
+
+
+def _is_named(scope: CancelScope, terms: OrderTerms | None) -> bool:
+    if scope.label is None and scope.quote_group is None:
+        return True
+    terms = terms or NO_TERMS
+    return scope.label in (None, terms.label) and scope.quote_group in (None, terms.quote_group)
 
 
 _Handler: TypeAlias = Callable[[Venue, int, Any], list[AnyVenueEvent]]
@@ -230,5 +381,6 @@ _HANDLERS: Final[dict[type[AnyCommand], _Handler]] = {
     AmendOrder: Venue._amend_order,
     CancelOrders: Venue._cancel_orders,
     DisableTeam: Venue._disable_team,
+    TriggerStops: Venue._trigger,
 }
-"""A phase is set in steps; every other command means nothing to the venue."""
+"""A phase is set in steps, and orders expire in steps; every other command means nothing to the venue."""

@@ -245,6 +245,10 @@ AnyCommand: TypeAlias = (
 )
 
 
+IN_STEPS = (SetPhase, ExpireOrders)
+"""Commands that may mean very many events: the venue carries them out in slices."""
+
+
 class Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A command with its place in the order of all things."""
 

@@ -80,7 +80,7 @@ class Parked(VenueEvent, frozen=True, gc=False):
 
 
 class Triggered(VenueEvent, frozen=True, gc=False):
-    """A stop enters the market, ``quantity`` lots of it; for the book what Acknowledged is for other orders."""
+    """A stop enters the market with ``quantity`` lots; to the book what Acknowledged is for other orders."""
 
     order_id: int
     instrument_id: str
@@ -160,7 +160,7 @@ class CancelRefused(VenueEvent, frozen=True, gc=False):
 
 
 class AmendRefused(VenueEvent, frozen=True, gc=False):
-    """Not resting: filled, cancelled or never there. ``would_trade``: post-only, and the new price crosses."""
+    """Not resting: filled, cancelled or never there. ``would_trade``: post-only, and it would cross."""
 
     order_id: int
     would_trade: bool = False

@@ -123,3 +123,10 @@ def cancel_failed() -> Refusal:
 def amend_failed() -> Refusal:
     """The same words for unknown, foreign and finished orders: a stranger learns nothing from them."""
     return Refusal(Category.UNKNOWN, Code.AMEND_FAILED, "No open order of yours has this id")
+
+
+def post_only_would_trade() -> Refusal:
+    """An amend of a post-only order to a price where it would take; the order stands as it was."""
+    return Refusal(
+        Category.CONFLICT, Code.POST_ONLY_WOULD_TRADE, "At this price the post-only order would trade at once"
+    )

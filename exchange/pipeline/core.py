@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from exchange.engine.venue import Venue
-from exchange.model.commands import Record, SetPhase
+from exchange.model.commands import IN_STEPS, Record
 from exchange.model.rules import GameRules
 from exchange.services.game.teams import TeamRegistry
 from exchange.services.orders.register import OrderRegister
@@ -34,11 +34,13 @@ class Core:
     def replay(self, record: Record) -> Settled:
         """What the three stages do with a command, at once and without judging it again."""
         self.admission.apply(record)
-        if not isinstance(record.command, SetPhase):
+        if type(record.command) not in IN_STEPS:
             return self.settlement.settle(record, self.venue.apply(record))
         # In the slices of the live run: what is judged after each of them is part of the state.
         slices = [self.settlement.settle(record, events) for events in self.venue.steps(record)]
         private = [event for settled in slices for event in settled.private]
+        if not slices:
+            return self.settlement.settle(record, [])
         return Settled(private, slices[-1].answer)
 
     def state_hash(self) -> str:

@@ -38,8 +38,13 @@ from exchange.model.events import (
     AnyVenueEvent,
     Cancelled,
     CancelRefused,
+    Decremented,
+    DisplayChanged,
+    Parked,
     PhaseChanged,
+    StopsWaiting,
     Traded,
+    Triggered,
     Uncrossed,
 )
 from exchange.model.instrument import Instrument
@@ -196,6 +201,25 @@ def _event(sequence: int, event: AnyVenueEvent) -> str:
         case Uncrossed():
             surplus = f" surplus {event.surplus:+}" if event.surplus else ""
             return f"uncrossed {event.quantity} @ {event.price_ticks}{surplus}"
+        case _:
+            return _event_of_terms(sequence, event)
+
+
+def _event_of_terms(sequence: int, event: AnyVenueEvent) -> str:
+    match event:
+        case Parked(order_id, _, _, stop_price_ticks, quantity):
+            assert order_id == sequence
+            return f"parked {quantity} @ {stop_price_ticks}"
+        case Triggered(order_id, _, _, price_ticks, quantity):
+            return f"triggered #{order_id} {quantity} @ {price_ticks}"
+        case DisplayChanged(order_id, _, _, price_ticks, quantity):
+            return f"shown #{order_id} {quantity:+} @ {price_ticks}"
+        case Decremented(order_id, _, _, price_ticks, by, quantity, remaining):
+            return f"decremented #{order_id} by {by} to {quantity} @ {price_ticks} open {remaining}"
+        case StopsWaiting():
+            return "stops waiting"
+        case _:
+            raise AssertionError(event)
 
 
 def _trade(event: Traded) -> str:

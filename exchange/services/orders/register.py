@@ -5,6 +5,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 
+from msgspec.structs import replace
+
 from exchange.base.bounds import CLIENT_ORDER_IDS_PER_TEAM, FINISHED_ORDERS_PER_TEAM
 from exchange.model.answers import OrderReport
 from exchange.model.commands import AmendOrder, NewOrder, Record
@@ -14,6 +16,7 @@ from exchange.services.orders.order import KnownOrder, Order, PendingAmend
 
 _ACCEPTED = OrderStatus.ACCEPTED
 _ACKNOWLEDGE, _AMEND, _CANCEL = Trigger.ACKNOWLEDGE, Trigger.AMEND, Trigger.CANCEL
+_PARK, _TRIGGER = Trigger.PARK, Trigger.TRIGGER
 _FILL_PARTLY, _FILL_FULLY = Trigger.FILL_PARTLY, Trigger.FILL_FULLY
 
 
@@ -55,6 +58,8 @@ class OrderRegister:
         self._last_order_id = order_id
         order = Order(order_id, timestamp_us, command, _ACCEPTED, command.price_ticks, command.quantity)
         order.updated_at_us = timestamp_us
+        if command.terms is not None:
+            order.stop_price_ticks = command.terms.stop_price_ticks
         team = self._team(command.account)
         self._orders[order_id] = team.open[order_id] = order
         if command.client_order_id is not None:
@@ -79,6 +84,22 @@ class OrderRegister:
         order.status = next_status(order.status, _ACKNOWLEDGE)
         return order
 
+    def reprice(self, order_id: int, price_ticks: int) -> None:
+        """Match gave a post-only order another limit than it came with."""
+        self._orders[order_id].price_ticks = price_ticks
+
+    def park(self, order_id: int) -> Order:
+        """Match took a stop: it waits."""
+        order = self._orders[order_id]
+        order.status = next_status(order.status, _PARK)
+        return order
+
+    def trigger(self, order_id: int) -> Order:
+        """A stop entered the market."""
+        order = self._orders[order_id]
+        order.status = next_status(order.status, _TRIGGER)
+        return order
+
     def fill(self, order_id: int, price_ticks: int, quantity: int, fees: int, timestamp_us: int) -> Order:
         """Book one fill; the last lot finishes the order."""
         order = self._orders[order_id]
@@ -95,15 +116,40 @@ class OrderRegister:
             self._finish(order)
         return order
 
-    def amend(self, order_id: int, price_ticks: int | None, quantity: int, timestamp_us: int) -> Order:
-        """Give the order its new limit and total."""
+    def amend(
+        self,
+        order_id: int,
+        price_ticks: int | None,
+        quantity: int,
+        timestamp_us: int,
+        stop_price_ticks: int | None = None,
+    ) -> Order:
+        """Give the order its new limit, total and stop price; a stop price of None keeps what is."""
         order = self._orders[order_id]
         assert quantity >= order.filled_quantity
         order.status = next_status(order.status, _AMEND)
         order.price_ticks = price_ticks
         order.quantity = quantity
         order.updated_at_us = timestamp_us
+        if stop_price_ticks is not None:
+            order.stop_price_ticks = stop_price_ticks
         return order
+
+    def decrement(self, order_id: int, quantity: int, timestamp_us: int) -> int:
+        """Self-trade prevention lowers the total; gives the lots that nothing can use any more.
+
+        An amend in flight sets a total of its own and may need them again: it has them reserved from here on.
+        """
+        order = self._orders[order_id]
+        lots = order.quantity - quantity
+        self.amend(order_id, order.price_ticks, quantity, timestamp_us)
+        others = self._amends_of.get(order_id)
+        if not others:
+            return lots
+        sequence = min(each for each, pending in self._amends.items() if pending is others[0])
+        kept = replace(others[0], reserved=others[0].reserved + lots)
+        self._amends[sequence] = others[0] = kept
+        return 0
 
     def cancel(self, order_id: int, reason: CancelReason, timestamp_us: int) -> Order:
         """Finish the order; what it has not filled is given up."""

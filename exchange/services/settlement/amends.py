@@ -34,7 +34,7 @@ def apply_amend(
         old = order.quantity
         quantity = old if command.quantity is None else command.quantity
         price_ticks = order.price_ticks if command.price_ticks is None else command.price_ticks
-        orders.amend(command.order_id, price_ticks, quantity, record.timestamp_us)
+        orders.amend(command.order_id, price_ticks, quantity, record.timestamp_us, command.stop_price_ticks)
         surplus += old - quantity
     # Admission reserved against the lowest total the order could have had: that covers any growth.
     assert surplus >= 0
@@ -44,7 +44,9 @@ def apply_amend(
 
 def _takes_effect(events: Sequence[AnyVenueEvent]) -> bool:
     """An amend can be refused, or cancel an order that has already filled as much as it now asks for."""
-    first = events[0]
-    if isinstance(first, AmendRefused):
-        return False
-    return not (isinstance(first, Cancelled) and first.reason is CancelReason.AMENDED_BELOW_FILLED)
+    # What an iceberg hides may come to light first.
+    return not any(
+        isinstance(event, AmendRefused)
+        or (isinstance(event, Cancelled) and event.reason is CancelReason.AMENDED_BELOW_FILLED)
+        for event in events[:2]
+    )

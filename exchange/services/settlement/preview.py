@@ -33,7 +33,7 @@ def preview(
 def _new_order(
     order_id: int, command: NewOrder, events: Sequence[AnyVenueEvent], fees: Fees
 ) -> OrderReport | None:
-    if not events:
+    if not events or command.terms is not None:
         return None
     filled, value, paid = _fills(order_id, command.account, events, fees)
     if filled == command.quantity:
@@ -89,8 +89,10 @@ def _amend(
 def _fills(order_id: int, account: int, events: Iterable[AnyVenueEvent], fees: Fees) -> tuple[int, int, int]:
     filled = value = paid = 0
     for event in events:
-        if isinstance(event, Traded) and event.taker_order_id == order_id:
+        if isinstance(event, Traded) and order_id in (event.taker_order_id, event.maker_order_id):
+            # What it left at rest may be taken by stops that it triggered.
+            liquidity = Liquidity.TAKER if event.taker_order_id == order_id else Liquidity.MAKER
             filled += event.quantity
             value += event.price_ticks * event.quantity
-            paid += fees.fee(account, Liquidity.TAKER, event.quantity)
+            paid += fees.fee(account, liquidity, event.quantity)
     return filled, value, paid

@@ -60,6 +60,9 @@ class Acts:
                 return self._unknown_team(act.account) or act
             case CancelOrders():
                 return self._unknown_team(act.account) or self._unknown_scope(act) or act
+            case ExpireOrders() | TriggerStops():
+                # The exchange's own: nobody else can enter one.
+                return act
             case OpenGame():
                 return self._judge_opening(act, last_sequence)
             case Void() | AcceptLoss():
