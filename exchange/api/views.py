@@ -41,7 +41,9 @@ def order_view(order: Order, grid: PriceGrid) -> data.OrderView:
         client_order_id=command.client_order_id,
         cancel_reason=order.cancel_reason,
     )
-    return view if command.terms is None else replace(view, **shown_terms(command.terms, grid))
+    if command.terms is None:
+        return view
+    return replace(view, **shown_terms(command.terms, grid, order.stop_price_ticks))
 
 
 def execution_view(report: ExecutionReport, grid: PriceGrid) -> data.Execution:

@@ -36,8 +36,6 @@ MAX_BATCH_ORDERS: Final = 50
 """Orders of one batch, each of which counts as a request under way; more is INVALID_REQUEST."""
 
 # --- order controls ---------------------------------------------------------------------------------
-MAX_STOP_ORDERS: Final = 1_000
-"""Stop orders of one team in one instrument, triggered or not; one more is TOO_MANY_STOP_ORDERS."""
 MAX_ICEBERG_SLICES: Final = 100
 """Times the display quantity goes into an order; a smaller one is DISPLAY_QUANTITY_OUT_OF_RANGE."""
 MAX_EXPIRY_US: Final = 366 * 86_400_000_000
@@ -80,7 +78,7 @@ and the heap is rebuilt, so that no single command pays for a long run of them."
 MAX_TRIGGERED_STOPS: Final = 1_000
 """Stops that one command carries out; those beyond wait for a system command of their own."""
 MAX_STOP_ORDERS: Final = 1_000
-"""Stops of one team that wait in one instrument; one more is TOO_MANY_STOP_ORDERS."""
+"""Live stop orders of one team in one instrument, triggered or not; one more is TOO_MANY_STOP_ORDERS."""
 AUCTION_SLICE: Final = 256
 """Trades of an uncross, or cancels of a close, that are made and settled in one turn of the loop. A replay
 takes the same slices; what a slice has to tell one team fits the buffer of its socket."""

@@ -19,6 +19,7 @@ class OrderReport(msgspec.Struct, frozen=True, gc=False):
     value: int
     fees: int
     price_ticks: int | None = None
+    stop_price_ticks: int | None = None
 
 
 class OrderAnswer(msgspec.Struct, frozen=True, gc=False):

@@ -134,12 +134,16 @@ class MatchStage(Stage[Sequenced]):
         pending.status = ResponseStatus.SETTLING
         command = record.command
         if pending.wait is Wait.MATCHING and isinstance(command, NewOrder):
+            report = self._previews.preview(record, events)
+            if report is None:
+                # Only settling them can say what the order came to.
+                return
             answer = OrderAnswer(
                 record.sequence,
                 record.timestamp_us,
                 command.instrument_id,
                 command.client_order_id,
-                report=self._previews.preview(record, events),
+                report=report,
             )
             self._responses.complete(pending, answer)
 

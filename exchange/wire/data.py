@@ -35,6 +35,7 @@ class OrderResult(Data, frozen=True, kw_only=True):
     status: OrderStatus | None = None
     quantity: int | None = None
     price: float | None = None
+    stop_price: float | None = None
     filled_quantity: int | None = None
     remaining_quantity: int | None = None
     average_price: float | None = None

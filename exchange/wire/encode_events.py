@@ -77,7 +77,8 @@ class PrivateEventWriter:
         )
         if event.terms is None:
             return message
-        return replace(message, **shown_terms(event.terms, self._grids[event.instrument_id]))
+        grid, stop_price_ticks = self._grids[event.instrument_id], event.terms.stop_price_ticks
+        return replace(message, **shown_terms(event.terms, grid, stop_price_ticks))
 
     def _order_triggered(self, event: domain.OrderTriggered) -> wire.OrderTriggered:
         return wire.OrderTriggered(

@@ -34,9 +34,9 @@ def order_terms(request: OrderRequest, stop_price_ticks: int | None) -> OrderTer
     )
 
 
-def shown_terms(terms: OrderTerms, grid: PriceGrid) -> dict[str, Any]:
-    """The fields of a message about an order that has ``terms``."""
-    stop_price_ticks, expires_at_us = terms.stop_price_ticks, terms.expires_at_us
+def shown_terms(terms: OrderTerms, grid: PriceGrid, stop_price_ticks: int | None) -> dict[str, Any]:
+    """The fields of a message about an order that has ``terms``; its stop price may have been amended."""
+    expires_at_us = terms.expires_at_us
     return {
         "stop_price": None if stop_price_ticks is None else grid.decimal(stop_price_ticks),
         "post_only": terms.post_only,

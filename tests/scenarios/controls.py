@@ -108,18 +108,23 @@ class Terms(NamedTuple):
 def every_terms() -> Iterator[Terms]:
     """The whole product. A side matters to reduce-only alone: the trader is long."""
     sides = ((False, Side.BUY), (True, Side.BUY), (True, Side.SELL))
-    for *terms, (reduce_only, side) in product(
-        OrderType,
-        (False, True),
-        (False, True),
-        TimeInForce,
-        EXPIRIES,
-        (None, *PostOnly),
-        DISPLAYS,
-        (None, SelfTradePrevention.DECREMENT, SelfTradePrevention.NONE),
-        sides,
-    ):
-        yield Terms(*terms, reduce_only, side)
+    prevention = (None, SelfTradePrevention.DECREMENT, SelfTradePrevention.NONE)
+    either = (False, True)
+    for order_type, price, stop_price, time_in_force in product(OrderType, either, either, TimeInForce):
+        for expires, post_only, display in product(EXPIRIES, (None, *PostOnly), DISPLAYS):
+            for mode, (reduce_only, side) in product(prevention, sides):
+                yield Terms(
+                    order_type,
+                    price,
+                    stop_price,
+                    time_in_force,
+                    expires,
+                    post_only,
+                    display,
+                    mode,
+                    reduce_only,
+                    side,
+                )
 
 
 def _allowed() -> dict[tuple[str, str], frozenset[str]]:

@@ -199,7 +199,13 @@ class OrderRegister:
         if order is None:
             return None
         return OrderReport(
-            order.status, order.quantity, order.filled_quantity, order.value, order.fees, order.price_ticks
+            order.status,
+            order.quantity,
+            order.filled_quantity,
+            order.value,
+            order.fees,
+            order.price_ticks,
+            order.stop_price_ticks,
         )
 
     def open_orders(self, account: int, instrument_id: str | None = None) -> list[Order]:

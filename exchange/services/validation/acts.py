@@ -52,8 +52,6 @@ class Acts:
         match act:
             case SetPhase():
                 return self._judge_phase(act)
-            case ExpireOrders() | TriggerStops():
-                return act
             case RegisterTeam():
                 return self._teams.complete(act)
             case RotateKey() | DisableTeam() | GuardOrders():
