@@ -333,7 +333,7 @@ class Venue:
             for matcher in self._matchers.values()
             for side in (matcher.book.bids, matcher.book.asks)
             for order in side.queue.values()
-            if order.is_day
+            if order.is_day or order.auction_only
         ]
         found += [
             (stop.order_id, stop.command.account, matcher)

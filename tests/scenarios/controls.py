@@ -10,7 +10,17 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Final, NamedTuple
 
-from exchange.model.commands import NewOrder, OrderTerms
+from exchange.app import build_core
+from exchange.model.commands import (
+    AnyCommand,
+    NewOrder,
+    OpenGame,
+    OrderTerms,
+    Record,
+    RegisterTeam,
+    SetPhase,
+)
+from exchange.model.events import AnyPrivateEvent
 from exchange.model.instrument import Instrument
 from exchange.model.roles import Role
 from exchange.model.rules import Bands, Closing, ClosingCancels, GameRules
@@ -24,6 +34,7 @@ from exchange.model.types import (
     Side,
     TimeInForce,
 )
+from exchange.pipeline.core import Core
 
 SECOND_US: Final = 1_000_000
 NOON_US: Final = 1_705_320_000 * SECOND_US
@@ -206,3 +217,48 @@ def game(closing: ClosingCancels | None) -> GameRules:
         schedule=None if closing is None else schedule,
         closing=Closing() if closing is None else Closing(cancels=closing),
     )
+
+
+WAYS: Final = {
+    Phase.HALTED: (Phase.HALTED,),
+    Phase.REOPENING: (Phase.HALTED, Phase.REOPENING),
+}
+"""How to get from continuous trading to a phase that does not follow it at once."""
+
+
+class Run:
+    """A game without pipes: each command is judged, matched and settled at once."""
+
+    def __init__(self, rules: GameRules) -> None:
+        self.core: Core = build_core(rules)
+        self.told: list[AnyPrivateEvent] = []
+
+    def enter(self, command: AnyCommand, now_us: int = NOON_US) -> Record:
+        """Carry out a command, which must be accepted."""
+        record = self.core.admission.admit(command, now_us)
+        assert isinstance(record, Record), record
+        for events in self.core.venue.steps(record):
+            self.told += self.core.settlement.settle(record, events).private
+        return record
+
+    def limit(self, account: int, side: Side, quantity: int, price_ticks: int) -> Record:
+        """A plain order for the day."""
+        order = NewOrder(
+            account, INSTRUMENT, side, OrderType.LIMIT, price_ticks, quantity, TimeInForce.DAY, None, "r"
+        )
+        return self.enter(order)
+
+
+def open_game(closing: ClosingCancels | None, phase: Phase = Phase.CONTINUOUS) -> Run:
+    """A game in ``phase`` in which the trader is long."""
+    run = Run(game(closing))
+    run.enter(OpenGame(run.core.rules))
+    for name in ("Trader", "Other"):
+        run.enter(RegisterTeam(name, "trader", name.encode().ljust(32), "r"))
+    if closing is not None:
+        run.enter(SetPhase(Phase.CONTINUOUS, "test"))
+    run.limit(OTHER, Side.SELL, POSITION, 100)
+    run.limit(TRADER, Side.BUY, POSITION, 100)
+    for step in WAYS.get(phase, (phase,)):
+        run.enter(SetPhase(step, "test"))
+    return run
