@@ -63,6 +63,9 @@ def _cancel(command: CancelOrder, events: Sequence[AnyVenueEvent], orders: Order
     order = orders.get(command.order_id)
     if order is None or orders.has_pending_amend(command.order_id):
         return None
+    if order.status is OrderStatus.ACCEPTED:
+        # Its acknowledgement, not yet settled, may move a post-only order.
+        return None
     for event in events:
         if isinstance(event, Cancelled) and event.order_id == command.order_id:
             if order.filled_quantity != order.quantity - event.remaining:
