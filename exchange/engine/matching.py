@@ -225,7 +225,9 @@ class Matcher:
             return self._cancel_stop(account, order_id, reason)
         side = order.side
         (self._bids if side is _BUY else self._asks).take_out(order)
-        return self.removed(order, reason)
+        if order.reserve:
+            return self.removed(order, reason)
+        return [Cancelled(order_id, self._instrument_id, side, order.price_ticks, order.remaining, reason)]
 
     def removed(self, order: RestingOrder, reason: CancelReason) -> list[AnyVenueEvent]:
         """What is told of an order that was taken out; the hidden lots of an iceberg come to light."""

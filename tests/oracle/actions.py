@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from random import Random
 
 import msgspec
 from hypothesis import strategies as st
@@ -90,7 +91,6 @@ _scopes = st.lists(
     st.builds(CancelScope, st.none() | _instruments, st.none() | _sides, _labels), min_size=0, max_size=3
 ).map(tuple)
 _expiries = st.integers(1, 5)
-_modes = st.sampled_from((None, *SelfTradePrevention))
 
 _orders = st.builds(
     new_order,
@@ -104,29 +104,46 @@ _orders = st.builds(
 _RESTING = (TimeInForce.GTC, TimeInForce.DAY, TimeInForce.GTD)
 
 
-@st.composite
-def _orders_with_terms(draw: st.DrawFn) -> NewOrder:
-    """Limit orders and stops with every kind of term, and fill-or-kill and at-the-open orders."""
-    stop_price = draw(st.none() | _prices)
-    price = draw(_prices if stop_price is None else st.none() | _prices)
-    quantity = draw(_quantities)
-    tif = draw(st.sampled_from(_RESTING if stop_price is not None else (*_RESTING, *TimeInForce)))
-    rests = tif in _RESTING and stop_price is None
+def order_terms(
+    seed: int,
+    account: int,
+    instrument_id: str,
+    side: Side,
+    quantity: int,
+    price_ticks: int,
+    times_in_force: Sequence[TimeInForce] = (*_RESTING, TimeInForce.IOC, TimeInForce.FOK),
+) -> NewOrder:
+    """A limit order or stop with terms of every kind that fit together, from a seed."""
+    pick = Random(seed)
+    is_stop = pick.random() < 0.4
+    tif = pick.choice(_RESTING if is_stop else times_in_force)
+    rests = tif in _RESTING and not is_stop
     terms = OrderTerms(
-        stop_price,
-        draw(st.sampled_from((None, None, *PostOnly))) if rests else None,
-        draw(st.none() | st.integers(1, quantity)) if rests else None,
+        price_ticks + pick.randint(-1, 1) if is_stop else None,
+        pick.choice((None, None, *PostOnly)) if rests else None,
+        pick.choice((None, pick.randint(1, quantity))) if rests else None,
         False,
-        draw(_expiries) if tif is TimeInForce.GTD else None,
-        draw(_labels),
-        draw(_modes),
+        pick.randint(1, 5) if tif is TimeInForce.GTD else None,
+        pick.choice((None, None, "a", "b")),
+        pick.choice((None, *SelfTradePrevention)),
     )
-    account, instrument_id, side = draw(_accounts), draw(_instruments), draw(_sides)
-    if stop_price is None:
-        order_type = OrderType.LIMIT
-    else:
-        order_type = OrderType.STOP if price is None else OrderType.STOP_LIMIT
+    order_type = OrderType.LIMIT
+    if is_stop:
+        order_type = pick.choice((OrderType.STOP, OrderType.STOP_LIMIT))
+    price = None if order_type is OrderType.STOP else price_ticks
     return NewOrder(account, instrument_id, side, order_type, price, quantity, tif, None, "", terms)
+
+
+_orders_with_terms = st.builds(
+    order_terms,
+    st.integers(0, 1_000_000),
+    _accounts,
+    _instruments,
+    _sides,
+    _quantities,
+    _prices,
+    st.just((*_RESTING, *TimeInForce)),
+)
 
 
 _cancels = st.builds(Reference, st.integers(0, 9), st.sampled_from((False, False, True)), st.just(False))
@@ -149,7 +166,7 @@ _expiring = st.builds(ExpireOrders, _expiries)
 plain_actions = st.lists(st.one_of(_orders, _orders, _orders, _cancels, _amends, _sweeping), max_size=60)
 actions = st.lists(
     st.one_of(
-        _orders, _orders, _orders_with_terms(), _orders_with_terms(), _cancels, _amends, _sweeping, _expiring
+        _orders, _orders, _orders_with_terms, _orders_with_terms, _cancels, _amends, _sweeping, _expiring
     ),
     max_size=60,
 )

@@ -130,11 +130,16 @@ def auction_price(orders: Sequence[OracleOrder], reference_ticks: int) -> tuple[
 class OracleVenue:
     """Price-time matching by looking at everything each time."""
 
-    def __init__(self, prevention: SelfTradePrevention, keeps_overnight: bool = False) -> None:
+    def __init__(
+        self,
+        prevention: SelfTradePrevention,
+        keeps_overnight: bool = False,
+        instrument_ids: Sequence[str] = ("X", "Y"),
+    ) -> None:
         self.orders: list[OracleOrder] = []
         self.stops: list[OracleStop] = []
         self.phase = Phase.CONTINUOUS
-        self._references = {"X": 100, "Y": 100}
+        self._references = dict.fromkeys(instrument_ids, 100)
         self._prevention = prevention
         self._keeps_overnight = keeps_overnight
         self._trades = 0
@@ -163,10 +168,8 @@ class OracleVenue:
             case DisableTeam(account, True):
                 return self._cancel_where(CancelReason.TEAM_DISABLED, lambda order: order.account == account)
             case ExpireOrders(due_us):
-                ends = {
-                    each.order_id: each.command.all_terms.expires_at_us
-                    for each in (*self.orders, *self.stops)
-                }
+                live: list[OracleOrder | OracleStop] = [*self.orders, *self.stops]
+                ends = {each.order_id: each.command.all_terms.expires_at_us for each in live}
                 due = [(end, number) for number, end in ends.items() if end is not None and end <= due_us]
                 return [
                     event
@@ -618,7 +621,8 @@ class OracleVenue:
         return self._end_number(order_id, reason)
 
     def _cancel_where(self, reason: CancelReason, chosen: Callable[[NewOrder], bool]) -> list[AnyVenueEvent]:
-        numbers = [each.order_id for each in (*self.orders, *self.stops) if chosen(each.command)]
+        live: list[OracleOrder | OracleStop] = [*self.orders, *self.stops]
+        numbers = [each.order_id for each in live if chosen(each.command)]
         return [event for number in sorted(numbers) for event in self._end_number(number, reason)]
 
     def _end_number(self, order_id: int, reason: CancelReason) -> list[AnyVenueEvent]:

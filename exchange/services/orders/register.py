@@ -45,7 +45,7 @@ class OrderRegister:
         self._orders: dict[int, Order] = {}
         self._teams: dict[int, _Team] = {}
         self._amends: dict[int, PendingAmend] = {}
-        self._amends_of: dict[int, list[PendingAmend]] = {}
+        self._amends_of: dict[int, list[int]] = {}
         self._last_order_id = 0
 
     # --- what validate does ---------------------------------------------------------------------
@@ -74,7 +74,7 @@ class OrderRegister:
         pending = PendingAmend(order.order_id, order.command, command.quantity, reserved)
         assert record.sequence not in self._amends
         self._amends[record.sequence] = pending
-        self._amends_of.setdefault(order.order_id, []).append(pending)
+        self._amends_of.setdefault(order.order_id, []).append(record.sequence)
 
     # --- what settle does -----------------------------------------------------------------------
 
@@ -146,9 +146,8 @@ class OrderRegister:
         others = self._amends_of.get(order_id)
         if not others:
             return lots
-        sequence = min(each for each, pending in self._amends.items() if pending is others[0])
-        kept = replace(others[0], reserved=others[0].reserved + lots)
-        self._amends[sequence] = others[0] = kept
+        pending = self._amends[others[0]]
+        self._amends[others[0]] = replace(pending, reserved=pending.reserved + lots)
         return 0
 
     def cancel(self, order_id: int, reason: CancelReason, timestamp_us: int) -> Order:
@@ -165,7 +164,7 @@ class OrderRegister:
         pending = self._amends.pop(sequence, None)
         if pending is not None:
             others = self._amends_of[pending.order_id]
-            others.remove(pending)
+            others.remove(sequence)
             if not others:
                 del self._amends_of[pending.order_id]
         return pending
@@ -184,7 +183,8 @@ class OrderRegister:
     def lowest_quantity(self, order_id: int) -> int:
         """Smallest total the order may have when one more amend reaches it: now's, or one in flight."""
         lowest = self._orders[order_id].quantity
-        for pending in self._amends_of.get(order_id, ()):
+        for sequence in self._amends_of.get(order_id, ()):
+            pending = self._amends[sequence]
             if pending.quantity is not None and pending.quantity < lowest:
                 lowest = pending.quantity
         return lowest

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from exchange.model.answers import OrderReport
 from exchange.model.commands import AmendOrder, CancelOrder, NewOrder, Record
-from exchange.model.events import Amended, AnyVenueEvent, Cancelled, Traded
+from exchange.model.events import Acknowledged, Amended, AnyVenueEvent, Cancelled, Decremented, Parked, Traded
 from exchange.model.order import OrderStatus
 from exchange.model.types import Liquidity
 from exchange.services.settlement.ports import Fees, Orders
@@ -33,21 +33,38 @@ def preview(
 def _new_order(
     order_id: int, command: NewOrder, events: Sequence[AnyVenueEvent], fees: Fees
 ) -> OrderReport | None:
-    if not events or command.terms is not None:
+    if not events:
         return None
     filled, value, paid = _fills(order_id, command.account, events, fees)
-    if filled == command.quantity:
+    own = [event for event in events if getattr(event, "order_id", None) == order_id]
+    quantity, price_ticks = _as_it_stands(command, own)
+    if filled == quantity:
         status = OrderStatus.FILLED
-    elif any(isinstance(event, Cancelled) and event.order_id == order_id for event in events):
+    elif isinstance(own[-1], Cancelled):
         status = OrderStatus.CANCELLED
+    elif isinstance(own[-1], Parked):
+        status = OrderStatus.UNTRIGGERED
     else:
         status = OrderStatus.PARTIALLY_FILLED if filled else OrderStatus.OPEN
-    return OrderReport(status, command.quantity, filled, value, paid, command.price_ticks)
+    return OrderReport(status, quantity, filled, value, paid, price_ticks)
+
+
+def _as_it_stands(command: NewOrder, own: Sequence[AnyVenueEvent]) -> tuple[int, int | None]:
+    """The total after self-trade prevention, and the limit after post-only."""
+    totals = [event.quantity for event in own if isinstance(event, Decremented)]
+    quantity = totals[-1] if totals else command.quantity
+    first = own[0]
+    if command.all_terms.post_only is not None and isinstance(first, Acknowledged):
+        return quantity, first.price_ticks
+    return quantity, command.price_ticks
 
 
 def _cancel(command: CancelOrder, events: Sequence[AnyVenueEvent], orders: Orders) -> OrderReport | None:
     order = orders.get(command.order_id)
     if order is None or orders.has_pending_amend(command.order_id):
+        return None
+    if order.status is OrderStatus.ACCEPTED:
+        # Its acknowledgement, not yet settled, may move a post-only order.
         return None
     for event in events:
         if isinstance(event, Cancelled) and event.order_id == command.order_id:
@@ -69,7 +86,9 @@ def _amend(
 ) -> OrderReport | None:
     order = orders.get(command.order_id)
     amended = next((event for event in events if isinstance(event, Amended)), None)
-    if order is None or amended is None:
+    if order is None or amended is None or amended.parked:
+        return None
+    if any(isinstance(event, Decremented) for event in events):
         return None
     filled, value, paid = _fills(command.order_id, command.account, events, fees)
     if order.filled_quantity != amended.quantity - amended.remaining - filled:
