@@ -112,7 +112,12 @@ class Desk:
         command = record.command
         if isinstance(command, NewOrder):
             self.exposure.reserve(
-                command.account, command.instrument_id, command.side, command.quantity, command.can_rest
+                command.account,
+                command.instrument_id,
+                command.side,
+                command.quantity,
+                command.can_rest,
+                command.terms,
             )
             self.register.enter(record)
         elif isinstance(command, AmendOrder):
@@ -122,13 +127,13 @@ class Desk:
             growth = self.growth(command)
             own = order.command
             self.exposure.reserve_more(own.account, own.instrument_id, own.side, growth)
-            self.register.amend_pending(record, growth)
+            self.register.amend_pending(record)
 
     def growth(self, amend: AmendOrder) -> int:
         """Lots an amend may add to its order, whatever becomes of those in flight."""
         if amend.quantity is None:
             return 0
-        return max(0, amend.quantity - self.register.lowest_quantity(amend.order_id))
+        return max(0, amend.quantity - self.register.most(amend.order_id))
 
     def settle(self, record: Record, *events: AnyVenueEvent) -> Settled:
         return self.settlement.settle(record, events)

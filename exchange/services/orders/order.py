@@ -47,10 +47,15 @@ class KnownOrder(msgspec.Struct, frozen=True, gc=False):
 class PendingAmend(msgspec.Struct, frozen=True, gc=False):
     """An amend admitted and not yet settled. ``quantity`` is the new total, None where it keeps what is.
 
-    ``command`` is that of the order; ``reserved`` lots were added to its side when the amend was admitted.
+    It holds on to its order, which may end and leave the register before.
     """
 
-    order_id: int
-    command: NewOrder
+    order: Order
     quantity: int | None
-    reserved: int
+
+
+class FreedLots(msgspec.Struct, frozen=True, gc=False):
+    """Lots that were reserved for the order of ``command`` and nothing can use any more."""
+
+    command: NewOrder
+    lots: int

@@ -5,14 +5,12 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 
-from msgspec.structs import replace
-
 from exchange.base.bounds import CLIENT_ORDER_IDS_PER_TEAM, FINISHED_ORDERS_PER_TEAM
 from exchange.model.answers import OrderReport
 from exchange.model.commands import AmendOrder, NewOrder, Record
 from exchange.model.order import OrderStatus, Trigger, next_status
 from exchange.model.types import CancelReason
-from exchange.services.orders.order import KnownOrder, Order, PendingAmend
+from exchange.services.orders.order import FreedLots, KnownOrder, Order, PendingAmend
 
 _ACCEPTED = OrderStatus.ACCEPTED
 _ACKNOWLEDGE, _AMEND, _CANCEL = Trigger.ACKNOWLEDGE, Trigger.AMEND, Trigger.CANCEL
@@ -65,13 +63,12 @@ class OrderRegister:
         if command.client_order_id is not None:
             self._remember(team, command.client_order_id, KnownOrder(order_id, timestamp_us, command))
 
-    def amend_pending(self, record: Record, reserved: int) -> None:
-        """An amend of a live order was admitted with ``reserved`` lots: remember both until it settles."""
+    def amend_pending(self, record: Record) -> None:
+        """An amend of a live order was admitted: remember it until it settles."""
         command = record.command
         assert isinstance(command, AmendOrder)
-        assert reserved >= 0
         order = self._orders[command.order_id]
-        pending = PendingAmend(order.order_id, order.command, command.quantity, reserved)
+        pending = PendingAmend(order, command.quantity)
         assert record.sequence not in self._amends
         self._amends[record.sequence] = pending
         self._amends_of.setdefault(order.order_id, []).append(record.sequence)
@@ -136,19 +133,11 @@ class OrderRegister:
         return order
 
     def decrement(self, order_id: int, quantity: int, timestamp_us: int) -> int:
-        """Self-trade prevention lowers the total; gives the lots that nothing can use any more.
-
-        An amend in flight sets a total of its own and may need them again: it has them reserved from here on.
-        """
+        """Self-trade prevention lowered the total to ``quantity``; gives the lots that are free by that."""
         order = self._orders[order_id]
-        lots = order.quantity - quantity
+        before = self._most(order)
         self.amend(order_id, order.price_ticks, quantity, timestamp_us)
-        others = self._amends_of.get(order_id)
-        if not others:
-            return lots
-        pending = self._amends[others[0]]
-        self._amends[others[0]] = replace(pending, reserved=pending.reserved + lots)
-        return 0
+        return before - self._most(order)
 
     def cancel(self, order_id: int, reason: CancelReason, timestamp_us: int) -> Order:
         """Finish the order; what it has not filled is given up."""
@@ -159,15 +148,27 @@ class OrderRegister:
         self._finish(order)
         return order
 
-    def amend_settled(self, sequence: int) -> PendingAmend | None:
-        """Forget an amend, applied or refused; what it reserved is the caller's to give back."""
-        pending = self._amends.pop(sequence, None)
-        if pending is not None:
-            others = self._amends_of[pending.order_id]
-            others.remove(sequence)
-            if not others:
-                del self._amends_of[pending.order_id]
-        return pending
+    def amend_settled(self, record: Record, applied: bool) -> FreedLots | None:
+        """An amend took effect or did not; gives the lots that are free by that, None if it is unknown.
+
+        Comes before the trades of the amend, which are of its new total.
+        """
+        command, pending = record.command, self._amends.get(record.sequence)
+        assert isinstance(command, AmendOrder)
+        if pending is None:
+            return None
+        order = pending.order
+        before = self._most(order)
+        del self._amends[record.sequence]
+        others = self._amends_of[order.order_id]
+        others.remove(record.sequence)
+        if not others:
+            del self._amends_of[order.order_id]
+        if applied:
+            price_ticks = order.price_ticks if command.price_ticks is None else command.price_ticks
+            quantity = order.quantity if command.quantity is None else command.quantity
+            self.amend(order.order_id, price_ticks, quantity, record.timestamp_us, command.stop_price_ticks)
+        return FreedLots(order.command, before - self._most(order))
 
     # --- what anyone may ask --------------------------------------------------------------------
 
@@ -180,14 +181,12 @@ class OrderRegister:
         team = self._teams.get(account)
         return None if team is None else team.known.get(client_order_id)
 
-    def lowest_quantity(self, order_id: int) -> int:
-        """Smallest total the order may have when one more amend reaches it: now's, or one in flight."""
-        lowest = self._orders[order_id].quantity
-        for sequence in self._amends_of.get(order_id, ()):
-            pending = self._amends[sequence]
-            if pending.quantity is not None and pending.quantity < lowest:
-                lowest = pending.quantity
-        return lowest
+    def most(self, order_id: int) -> int:
+        """The largest total the order may come to: now's, or that of an amend in flight.
+
+        What is open of an order is reserved up to here: whatever becomes of its amends, it fills no further.
+        """
+        return self._most(self._orders[order_id])
 
     def has_pending_amend(self, order_id: int) -> bool:
         """Whether an amend of this order was admitted and not yet settled."""
@@ -234,6 +233,10 @@ class OrderRegister:
         }
 
     # --------------------------------------------------------------------------------------------
+
+    def _most(self, order: Order) -> int:
+        totals = [self._amends[each].quantity or 0 for each in self._amends_of.get(order.order_id, ())]
+        return max(order.quantity, *totals) if totals else order.quantity
 
     def _team(self, account: int) -> _Team:
         team = self._teams.get(account)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from exchange.model.answers import OrderReport
-from exchange.model.commands import NewOrder, OrderTerms
+from exchange.model.commands import NewOrder, OrderTerms, Record
 from exchange.model.events import PositionUpdate
 from exchange.model.order import OrderStatus
 from exchange.model.types import CancelReason, Liquidity, Side
@@ -34,13 +34,13 @@ class OrderState(Protocol):
     def fees(self) -> int: ...
 
 
-class PendingAmend(Protocol):
-    """An amend in flight and the lots it reserved when it was admitted."""
+class FreedLots(Protocol):
+    """Lots that were reserved for the order of ``command`` and nothing can use any more."""
 
     @property
     def command(self) -> NewOrder: ...
     @property
-    def reserved(self) -> int: ...
+    def lots(self) -> int: ...
 
 
 class Orders(Protocol):
@@ -63,9 +63,11 @@ class Orders(Protocol):
         timestamp_us: int,
         stop_price_ticks: int | None = None,
     ) -> OrderState: ...
-    def decrement(self, order_id: int, quantity: int, timestamp_us: int) -> int: ...
+    def decrement(self, order_id: int, quantity: int, timestamp_us: int) -> int:
+        """Gives the lots that are free by that."""
+
     def cancel(self, order_id: int, reason: CancelReason, timestamp_us: int) -> OrderState: ...
-    def amend_settled(self, sequence: int) -> PendingAmend | None: ...
+    def amend_settled(self, record: Record, applied: bool) -> FreedLots | None: ...
     def has_pending_amend(self, order_id: int) -> bool: ...
 
 

@@ -46,7 +46,8 @@ def _new_order(
         status = OrderStatus.UNTRIGGERED
     else:
         status = OrderStatus.PARTIALLY_FILLED if filled else OrderStatus.OPEN
-    return OrderReport(status, quantity, filled, value, paid, price_ticks)
+    stop_price_ticks = command.all_terms.stop_price_ticks
+    return OrderReport(status, quantity, filled, value, paid, price_ticks, stop_price_ticks)
 
 
 def _as_it_stands(command: NewOrder, own: Sequence[AnyVenueEvent]) -> tuple[int, int | None]:
@@ -77,6 +78,7 @@ def _cancel(command: CancelOrder, events: Sequence[AnyVenueEvent], orders: Order
                 order.value,
                 order.fees,
                 order.price_ticks,
+                order.stop_price_ticks,
             )
     return None
 
@@ -101,7 +103,13 @@ def _amend(
     else:
         status = OrderStatus.PARTIALLY_FILLED if filled else OrderStatus.OPEN
     return OrderReport(
-        status, amended.quantity, filled, order.value + value, order.fees + paid, amended.price_ticks
+        status,
+        amended.quantity,
+        filled,
+        order.value + value,
+        order.fees + paid,
+        amended.price_ticks,
+        order.stop_price_ticks,
     )
 
 

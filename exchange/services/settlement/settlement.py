@@ -84,7 +84,7 @@ class Settlement:
         told: list[AnyPrivateEvent] = []
         accounts: list[int] = []
         if type(record.command) is AmendOrder:
-            apply_amend(record, record.command, events, self._register, self._exposure)
+            apply_amend(record, events, self._register, self._exposure)
         for event in events:
             match event:
                 case Acknowledged():

@@ -162,12 +162,12 @@ class Admission:
             self._exposure.reserve_more(
                 amend.account, order.command.instrument_id, order.command.side, increase
             )
-        self._register.amend_pending(record, increase)
+        self._register.amend_pending(record)
 
     def _increase(self, amend: AmendOrder) -> int:
         if amend.quantity is None:
             return 0
-        return max(0, amend.quantity - self._register.lowest_quantity(amend.order_id))
+        return max(0, amend.quantity - self._register.most(amend.order_id))
 
     # --- judging --------------------------------------------------------------------------------
 

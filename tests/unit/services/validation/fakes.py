@@ -32,7 +32,7 @@ class FakeOrders:
 
     def __init__(self) -> None:
         self.orders: dict[int, FakeOrder] = {}
-        self.amends: list[tuple[Record, int]] = []
+        self.amends: list[Record] = []
         self.forgotten: set[int] = set()
 
     def enter(self, record: Record) -> None:
@@ -56,17 +56,17 @@ class FakeOrders:
                 return order
         return None
 
-    def lowest_quantity(self, order_id: int) -> int:
+    def most(self, order_id: int) -> int:
         totals = [self.orders[order_id].quantity]
-        for record, _ in self.amends:
+        for record in self.amends:
             amend = record.command
             assert isinstance(amend, AmendOrder)
             if amend.order_id == order_id and amend.quantity is not None:
                 totals.append(amend.quantity)
-        return min(totals)
+        return max(totals)
 
-    def amend_pending(self, record: Record, reserved: int) -> None:
-        self.amends.append((record, reserved))
+    def amend_pending(self, record: Record) -> None:
+        self.amends.append(record)
 
     def report(self, order_id: int) -> OrderReport | None:
         order = self.get(order_id)
