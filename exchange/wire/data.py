@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from exchange.model.order import OrderStatus
+from exchange.model.rules import ClosingCancels
 from exchange.model.types import (
     CancelReason,
     InstrumentKind,
@@ -337,7 +338,10 @@ class BandsView(Data, frozen=True, kw_only=True):
 
 
 class GameRulesView(Data, frozen=True, kw_only=True):
-    """The rules of the game, the same for the whole game. Without ``bands`` any price may be sent."""
+    """The rules of the game, the same for the whole game. Without ``bands`` any price may be sent.
+
+    ``closing_cancels``: which orders the close of the market ends; absent where it never closes by the clock.
+    """
 
     preset: str
     self_trade_prevention: SelfTradePrevention
@@ -345,6 +349,7 @@ class GameRulesView(Data, frozen=True, kw_only=True):
     max_teams: int
     invite_code_needed: bool
     bands: BandsView | None = None
+    closing_cancels: ClosingCancels | None = None
 
 
 class GameStatus(Data, frozen=True, kw_only=True):

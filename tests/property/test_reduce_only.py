@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
@@ -10,18 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exchange.app import build_core
 from exchange.model.commands import (
     AmendOrder,
-    AnyCommand,
     CancelOrder,
     CancelOrders,
     CancelScope,
     NewOrder,
-    OpenGame,
     OrderTerms,
     Record,
-    RegisterTeam,
 )
 from exchange.model.events import AnyVenueEvent, Traded
 from exchange.model.instrument import Instrument
@@ -35,8 +30,8 @@ from exchange.model.types import (
     Side,
     TimeInForce,
 )
+from tests.support.staged import Staged
 
-NOW_US = 1_704_067_200_000_000
 ACCOUNTS = (1, 2)
 
 
@@ -114,19 +109,14 @@ _STEPS: st.SearchStrategy[list[Step]] = st.lists(
 )
 
 
-class Game:
+class Game(Staged):
     """The services and the venue with the queues between them, and what the reduce-only orders did."""
 
     def __init__(self, mode: SelfTradePrevention) -> None:
-        self.core = build_core(_rules(mode))
         self.orders: list[Record] = []
         self.reduced = 0
-        self._to_match: deque[Record] = deque()
-        self._to_settle: deque[tuple[Record, Sequence[AnyVenueEvent]]] = deque()
-        self.enter(OpenGame(self.core.rules))
-        for name in ("One", "Two"):
-            self.enter(RegisterTeam(name, "trader", name.encode().ljust(32), "r"))
-        self.drain()
+        self._held: dict[int, int] = {}
+        super().__init__(_rules(mode), "trader")
 
     def take(self, step: Step) -> None:
         """One thing happens."""
@@ -138,13 +128,8 @@ class Game:
             self.change(step)
         else:
             assert not isinstance(step, str)
-            self.enter(step)
-
-    def enter(self, command: AnyCommand) -> None:
-        verdict = self.core.admission.admit(command, NOW_US)
-        if isinstance(verdict, Record):
-            self._to_match.append(verdict)
-            if isinstance(command, NewOrder):
+            verdict = self.enter(step)
+            if isinstance(step, NewOrder) and isinstance(verdict, Record):
                 self.orders.append(verdict)
 
     def change(self, change: Change) -> None:
@@ -158,25 +143,11 @@ class Game:
             return
         self.enter(AmendOrder(account, order_id, "X", change.quantity, change.price_ticks, "r"))
 
-    def match(self) -> None:
-        if self._to_match:
-            record = self._to_match.popleft()
-            self._to_settle.append((record, self.core.venue.apply(record)))
-
-    def settle(self) -> None:
-        if self._to_settle:
-            record, events = self._to_settle.popleft()
-            for event in events:
-                if isinstance(event, Traded) and event.maker_account != event.taker_account:
-                    self._watch(event)
-            self.core.settlement.settle(record, events)
-            self._held = {account: self.core.exposure.position(account, "X") for account in ACCOUNTS}
-
-    def drain(self) -> None:
-        while self._to_match:
-            self.match()
-        while self._to_settle:
-            self.settle()
+    def before_settling(self, events: Sequence[AnyVenueEvent]) -> None:
+        self._held = {account: self.core.exposure.position(account, "X") for account in ACCOUNTS}
+        for event in events:
+            if isinstance(event, Traded) and event.maker_account != event.taker_account:
+                self._watch(event)
 
     def _watch(self, trade: Traded) -> None:
         """Follow the positions through the trades of one command: each reduce-only fill only reduces."""
