@@ -79,6 +79,14 @@ MAX_TRIGGERED_STOPS: Final = 1_000
 """Stops that one command carries out; those beyond wait for a system command of their own."""
 MAX_STOP_ORDERS: Final = 1_000
 """Live stop orders of one team in one instrument, triggered or not; one more is TOO_MANY_STOP_ORDERS."""
+MAX_QUOTE_GROUPS: Final = 100
+"""Groups of quotes that one team may protect; one more is TOO_MANY_QUOTE_GROUPS."""
+MAX_PROTECTION_FILLS: Final = 1_000
+"""Largest number of fills a protection may count to, and so the fills it remembers."""
+MAX_PROTECTION_US: Final = 3_600_000_000
+"""Longest window and longest freeze of a protection, an hour."""
+MAX_BATCH_QUOTES: Final = 50
+"""Quotes of one request, each of which counts as a request under way; more is INVALID_REQUEST."""
 AUCTION_SLICE: Final = 256
 """Trades of an uncross, or cancels of a close, that are made and settled in one turn of the loop. A replay
 takes the same slices; what a slice has to tell one team fits the buffer of its socket."""

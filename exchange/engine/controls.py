@@ -45,6 +45,21 @@ def enter(
     return events
 
 
+def refuse(order_id: int, order: NewOrder, reason: CancelReason) -> list[AnyVenueEvent]:
+    """Acknowledge an order and end it at once."""
+    instrument_id, side, price_ticks, quantity = (
+        order.instrument_id,
+        order.side,
+        order.price_ticks,
+        order.quantity,
+    )
+    assert price_ticks is not None
+    return [
+        Acknowledged(order_id, instrument_id, side, price_ticks, quantity),
+        Cancelled(order_id, instrument_id, side, price_ticks, quantity, reason),
+    ]
+
+
 def park(matcher: Matcher, order_id: int, order: NewOrder) -> list[AnyVenueEvent]:
     """Let a stop wait beside the book."""
     stop_price_ticks = order.all_terms.stop_price_ticks

@@ -16,6 +16,7 @@ from exchange.engine.bands import market_order_price, price_bands
 from exchange.engine.book import MARKET_ASK, MARKET_BID, MAX_SEQUENCE, BestPrices, Book, Depth
 from exchange.engine.expiries import Expiries, Expiry
 from exchange.engine.matching import Matcher, VenueCounters
+from exchange.engine.protection import Protection, Protections
 from exchange.engine.stops import StopOrder
 from exchange.model.commands import (
     NO_TERMS,
@@ -30,6 +31,7 @@ from exchange.model.commands import (
     OrderTerms,
     Record,
     SetPhase,
+    SetProtection,
     TriggerStops,
 )
 from exchange.model.events import AnyVenueEvent, PhaseChanged, StopsWaiting
@@ -66,7 +68,9 @@ class Venue:
             instrument_id: Matcher(book, self._counters, rules.self_trade_prevention)
             for instrument_id, book in self._books.items()
         }
-        self._expiries = Expiries(self._is_live)
+        self._expiries = Expiries(lambda each: self._is_live(each.account, each.instrument_id, each.order_id))
+        self._protections = Protections()
+        self._now_us = 0
         for matcher in self._matchers.values():
             matcher.in_call = not self._phases.is_plain
 
@@ -77,7 +81,9 @@ class Venue:
         handle = _HANDLERS.get(type(command))
         if handle is None:
             return [event for events in self.steps(record) for event in events]
-        return handle(self, record.sequence, command)
+        self._now_us = record.timestamp_us
+        events = handle(self, record.sequence, command)
+        return self._protect(events) if self._protections.orders else events
 
     def steps(self, record: Record) -> Iterator[list[AnyVenueEvent]]:
         """The same in slices, for a command that may take long. Nothing else may be applied in between.
@@ -87,10 +93,15 @@ class Venue:
         command = record.command
         if type(command) in _HANDLERS:
             yield self.apply(record)
-        elif isinstance(command, ExpireOrders):
-            yield from self._expire(command)
+            return
+        self._now_us = record.timestamp_us
+        steps: Iterable[list[AnyVenueEvent]] = ()
+        if isinstance(command, ExpireOrders):
+            steps = self._expire(command)
         elif isinstance(command, SetPhase):
-            yield from self._set_phase(record, command)
+            steps = self._set_phase(record, command)
+        for events in steps:
+            yield self._protect(events) if self._protections.orders else events
 
     def _set_phase(self, record: Record, command: SetPhase) -> Iterator[list[AnyVenueEvent]]:
         phases, instrument_id = self._phases, command.instrument_id
@@ -140,6 +151,14 @@ class Venue:
         """When the next order that is good till a date ends."""
         return self._expiries.next_us
 
+    def is_frozen(self, account: int, quote_group: str, now_us: int) -> bool:
+        """Whether protection has ended the quotes of this group and keeps new ones out."""
+        return self._protections.is_frozen(account, quote_group, now_us)
+
+    def protection(self, account: int, quote_group: str) -> Protection | None:
+        """The protection of a group of quotes, to read."""
+        return self._protections.of(account, quote_group)
+
     def waiting_stops(self) -> list[str]:
         """Instruments with stops that were reached and are still to take their turn, though they could."""
         return [
@@ -159,7 +178,13 @@ class Venue:
 
     def state(self) -> object:
         """Canonical content for the state hash: equal for equal venues, however they came about."""
-        return [self._phases.state(), self._counters, [book.state() for book in self._books.values()]]
+        protections = self._protections.state()
+        return [
+            self._phases.state(),
+            self._counters,
+            protections,
+            [book.state() for book in self._books.values()],
+        ]
 
     def statistics(self) -> VenueStatistics:
         """Sizes of the books, for metrics."""
@@ -195,7 +220,12 @@ class Venue:
         return events
 
     def _new_order_with_terms(self, sequence: int, order: NewOrder, matcher: Matcher) -> list[AnyVenueEvent]:
-        expires_at_us = order.all_terms.expires_at_us
+        terms = order.all_terms
+        expires_at_us, quote_group = terms.expires_at_us, terms.quote_group
+        if quote_group is not None:
+            if self._protections.is_frozen(order.account, quote_group, self._now_us):
+                return controls.refuse(sequence, order, CancelReason.MARKET_MAKER_PROTECTION)
+            self._protections.entered(sequence, order.account, quote_group)
         if order.order_type.is_stop:
             assert self._phases.rule_of(order.instrument_id).submit
             events = controls.park(matcher, sequence, order)
@@ -278,6 +308,24 @@ class Venue:
     def _cancel_orders(self, _sequence: int, command: CancelOrders) -> list[AnyVenueEvent]:
         return self._cancel_within(command.account, command.scopes, command.reason)
 
+    def _set_protection(self, _sequence: int, command: SetProtection) -> list[AnyVenueEvent]:
+        account, scope = command.account, CancelScope(quote_group=command.quote_group)
+        live = [
+            order_id for matcher in self._matchers.values() for order_id in _within(matcher, account, scope)
+        ]
+        self._protections.set(command, live)
+        return []
+
+    def _protect(self, events: list[AnyVenueEvent]) -> list[AnyVenueEvent]:
+        """What market-maker protection adds to the events of a command."""
+        for account, quote_group in self._protections.take(events, self._now_us, self._is_resting):
+            scopes = (CancelScope(quote_group=quote_group),)
+            events += self._cancel_within(account, scopes, CancelReason.MARKET_MAKER_PROTECTION)
+        return events
+
+    def _is_resting(self, account: int, order_id: int) -> bool:
+        return any(order_id in book.by_account.get(account, {}) for book in self._books.values())
+
     def _trigger(self, sequence: int, command: TriggerStops) -> list[AnyVenueEvent]:
         return self._trigger_stops(self._matchers[command.instrument_id], sequence)
 
@@ -317,8 +365,8 @@ class Venue:
                 )
             ]
 
-    def _is_live(self, expiry: Expiry) -> bool:
-        matcher, account, order_id = self._matchers[expiry.instrument_id], expiry.account, expiry.order_id
+    def _is_live(self, account: int, instrument_id: str, order_id: int) -> bool:
+        matcher = self._matchers[instrument_id]
         return order_id in matcher.book.by_account.get(account, {}) or order_id in matcher.stops.orders
 
     def _close(self) -> Iterator[list[AnyVenueEvent]]:
@@ -382,5 +430,6 @@ _HANDLERS: Final[dict[type[AnyCommand], _Handler]] = {
     CancelOrders: Venue._cancel_orders,
     DisableTeam: Venue._disable_team,
     TriggerStops: Venue._trigger,
+    SetProtection: Venue._set_protection,
 }
 """A phase is set in steps, and orders expire in steps; every other command means nothing to the venue."""

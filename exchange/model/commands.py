@@ -215,6 +215,22 @@ class GuardOrders(Command, frozen=True, array_like=True, tag=20):
     request_id: str
 
 
+class SetProtection(Command, frozen=True, array_like=True, tag=23):
+    """Market-maker protection of one group of quotes: both bounds None takes it away.
+
+    ``fills`` trades or ``lots`` lots within ``window_us`` end the group's quotes and freeze it for
+    ``frozen_us``, 0 until it is set anew. Setting it forgets what was counted.
+    """
+
+    account: int
+    quote_group: str
+    fills: int | None
+    lots: int | None
+    window_us: int
+    frozen_us: int
+    request_id: str
+
+
 class ExpireOrders(Command, frozen=True, array_like=True, tag=21):
     """System command: the end of every GTD order whose time is not after ``due_us``."""
 
@@ -242,7 +258,29 @@ AnyCommand: TypeAlias = (
     | GuardOrders
     | ExpireOrders
     | TriggerStops
+    | SetProtection
 )
+
+
+class QuoteSide(msgspec.Struct, frozen=True, gc=False):
+    """A limit in ticks and the lots to be open there."""
+
+    price_ticks: int
+    quantity: int
+
+
+class Quote(msgspec.Struct, frozen=True, gc=False):
+    """What a market maker asks for: its bid and ask in one instrument, None for a side to be empty.
+
+    Never journaled: admission makes it the orders, amends and cancels that bring it about.
+    """
+
+    account: int
+    instrument_id: str
+    quote_group: str
+    bid: QuoteSide | None
+    ask: QuoteSide | None
+    request_id: str
 
 
 IN_STEPS = (SetPhase, ExpireOrders)

@@ -9,7 +9,7 @@ from exchange.base.bounds import CLIENT_ORDER_IDS_PER_TEAM, FINISHED_ORDERS_PER_
 from exchange.model.answers import OrderReport
 from exchange.model.commands import AmendOrder, NewOrder, Record
 from exchange.model.order import OrderStatus, Trigger, next_status
-from exchange.model.types import CancelReason
+from exchange.model.types import CancelReason, Side
 from exchange.services.orders.order import FreedLots, KnownOrder, Order, PendingAmend
 
 _ACCEPTED = OrderStatus.ACCEPTED
@@ -21,13 +21,14 @@ _FILL_PARTLY, _FILL_FULLY = Trigger.FILL_PARTLY, Trigger.FILL_FULLY
 class _Team:
     """Orders of one account. The deques say what is oldest: a dict that is eaten from its front is slow."""
 
-    __slots__ = ("finished", "known", "known_ids", "open")
+    __slots__ = ("finished", "known", "known_ids", "open", "quotes")
 
     def __init__(self) -> None:
         self.open: dict[int, Order] = {}
         self.finished: deque[int] = deque()
         self.known: dict[str, KnownOrder] = {}
         self.known_ids: deque[str] = deque()
+        self.quotes: dict[tuple[str, str, Side], Order] = {}
 
 
 class OrderRegister:
@@ -56,9 +57,11 @@ class OrderRegister:
         self._last_order_id = order_id
         order = Order(order_id, timestamp_us, command, _ACCEPTED, command.price_ticks, command.quantity)
         order.updated_at_us = timestamp_us
-        if command.terms is not None:
-            order.stop_price_ticks = command.terms.stop_price_ticks
-        team = self._team(command.account)
+        team, terms = self._team(command.account), command.terms
+        if terms is not None:
+            order.stop_price_ticks = terms.stop_price_ticks
+            if terms.quote_group is not None:
+                team.quotes[command.instrument_id, terms.quote_group, command.side] = order
         self._orders[order_id] = team.open[order_id] = order
         if command.client_order_id is not None:
             self._remember(team, command.client_order_id, KnownOrder(order_id, timestamp_us, command))
@@ -181,6 +184,11 @@ class OrderRegister:
         team = self._teams.get(account)
         return None if team is None else team.known.get(client_order_id)
 
+    def quoted(self, account: int, instrument_id: str, quote_group: str, side: Side) -> Order | None:
+        """The live order that is one side of a quote."""
+        team = self._teams.get(account)
+        return None if team is None else team.quotes.get((instrument_id, quote_group, side))
+
     def most(self, order_id: int) -> int:
         """The largest total the order may come to: now's, or that of an amend in flight.
 
@@ -252,8 +260,11 @@ class OrderRegister:
             del team.known[team.known_ids.popleft()]
 
     def _finish(self, order: Order) -> None:
-        team = self._teams[order.command.account]
+        command = order.command
+        team = self._teams[command.account]
         del team.open[order.order_id]
+        if command.terms is not None and command.terms.quote_group is not None:
+            team.quotes.pop((command.instrument_id, command.terms.quote_group, command.side), None)
         team.finished.append(order.order_id)
         if len(team.finished) > self._finished_per_team:
             del self._orders[team.finished.popleft()]

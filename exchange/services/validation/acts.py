@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from exchange.base.bounds import MAX_QUOTE_GROUPS
 from exchange.model.commands import (
     AcceptLoss,
     CancelOrders,
@@ -14,6 +15,7 @@ from exchange.model.commands import (
     RegisterTeam,
     RotateKey,
     SetPhase,
+    SetProtection,
     TriggerStops,
     Void,
 )
@@ -35,6 +37,7 @@ Act: TypeAlias = (
     | GuardOrders
     | ExpireOrders
     | TriggerStops
+    | SetProtection
 )
 
 
@@ -58,6 +61,8 @@ class Acts:
                 return self._unknown_team(act.account) or act
             case CancelOrders():
                 return self._unknown_team(act.account) or self._unknown_scope(act) or act
+            case SetProtection():
+                return self._judge_protection(act)
             case ExpireOrders() | TriggerStops():
                 # The exchange's own: nobody else can enter one.
                 return act
@@ -74,6 +79,17 @@ class Acts:
             if scope.instrument_id is not None and scope.instrument_id not in self._instruments:
                 return unknown_instrument(scope.instrument_id)
         return None
+
+    def _judge_protection(self, act: SetProtection) -> Act | Refusal:
+        team = self._teams.by_account(act.account)
+        if team is None:
+            return refusals.unknown_team(act.account)
+        if team.role.quotes is None:
+            return refusals.QUOTES_NOT_ALLOWED
+        groups = team.protected_groups
+        if act.quote_group not in groups and len(groups) >= MAX_QUOTE_GROUPS:
+            return refusals.too_many_quote_groups(MAX_QUOTE_GROUPS)
+        return act
 
     def _judge_phase(self, act: SetPhase) -> Act | Refusal:
         instrument_id, phases = act.instrument_id, self._phases

@@ -12,7 +12,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from exchange.base.bounds import MAX_PRICE_TICKS, MAX_QUANTITY
-from exchange.model.answers import OrderAnswer
+from exchange.model.answers import OrderAnswer, QuoteAnswer
 from exchange.model.commands import (
     AmendOrder,
     AnyCommand,
@@ -21,21 +21,24 @@ from exchange.model.commands import (
     DisableTeam,
     GuardOrders,
     NewOrder,
+    Quote,
     Record,
     RegisterTeam,
     RotateKey,
     SetPhase,
+    SetProtection,
 )
 from exchange.model.phases import MarketPhases, first_phase
 from exchange.model.reasons import Refusal, unknown_instrument
 from exchange.model.rules import GameRules
-from exchange.model.types import OrderType, Phase
+from exchange.model.types import OrderType, Phase, Side
 from exchange.services.validation import refusals
 from exchange.services.validation.acts import Act, Acts
 from exchange.services.validation.constraints import compile_role
 from exchange.services.validation.controls import Controls
 from exchange.services.validation.ports import Exposure, Market, Orders, OrderState, Teams, TeamState
 from exchange.services.validation.proposal import Proposal
+from exchange.services.validation.quotes import SideCommand, judge_quote, side_commands
 
 _LIMIT, _STOP = OrderType.LIMIT, OrderType.STOP
 
@@ -104,6 +107,31 @@ class Admission:
         self.apply(record)
         return record
 
+    def admit_quote(self, quote: Quote, now_us: int) -> tuple[tuple[Record, ...], QuoteAnswer] | Refusal:
+        """The records that bring a quote about, to be journaled as one, and its answer; or why not.
+
+        Both sides are judged before either is numbered: a refusal never leaves half a quote behind.
+        """
+        commands = self._judge_quote(quote, now_us)
+        if isinstance(commands, Refusal):
+            return commands
+        records = []
+        for command in commands:
+            record = self._number(command, now_us)
+            self.apply(record)
+            records.append(record)
+        bid, ask = (
+            self._register.quoted(quote.account, quote.instrument_id, quote.quote_group, side)
+            for side in Side
+        )
+        answer = QuoteAnswer(
+            self._timestamp_us,
+            quote.instrument_id,
+            None if bid is None or quote.bid is None else bid.order_id,
+            None if ask is None or quote.ask is None else ask.order_id,
+        )
+        return tuple(records), answer
+
     def dry_run(self, order: NewOrder, now_us: int) -> Refusal | None:
         """Whether ``order`` would be refused now; counts nothing and changes nothing."""
         known = self._resend(order)
@@ -133,6 +161,8 @@ class Admission:
                 self._teams.disable(record)
             case GuardOrders() | CancelOrders():
                 self._teams.guard(record)
+            case SetProtection():
+                self._teams.protect(record)
         self.skip(record)
 
     def skip(self, record: Record) -> None:
@@ -195,6 +225,30 @@ class Admission:
         if isinstance(command, AmendOrder):
             return self._judge_amend(command, now_us)
         return self._acts.judge(command, self._sequence)
+
+    def _judge_quote(self, quote: Quote, now_us: int) -> list[SideCommand] | Refusal:
+        team = self._judge_team(quote.account)
+        if isinstance(team, Refusal):
+            return team
+        refusal = judge_quote(quote, team.role.quotes)
+        if refusal is None and self._market.is_frozen(quote.account, quote.quote_group, now_us):
+            refusal = refusals.quotes_frozen(quote.quote_group)
+        if refusal is not None:
+            return refusal
+        judged: list[SideCommand] = []
+        for command in side_commands(quote, self._register):
+            verdict = self._judge_side(command, now_us)
+            if isinstance(verdict, Refusal):
+                return verdict
+            judged.append(verdict)
+        return judged
+
+    def _judge_side(self, command: SideCommand, now_us: int) -> SideCommand | Refusal:
+        if isinstance(command, NewOrder):
+            return self._judge_order(command, now_us) or command
+        if isinstance(command, AmendOrder):
+            return self._judge_amend(command, now_us)
+        return self._judge_cancel(command)
 
     def _judge_order(self, order: NewOrder, now_us: int, dry: bool = False) -> Refusal | None:
         team = self._judge_team(order.account)

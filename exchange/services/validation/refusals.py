@@ -31,6 +31,12 @@ SELF_TRADE_PREVENTION_NOT_ALLOWED: Final = Refusal(
 NOTHING_TO_AMEND: Final = Refusal(
     Category.INVALID, Code.INVALID_REQUEST, "An amend needs a new quantity, price or stop price"
 )
+QUOTES_NOT_ALLOWED: Final = Refusal(
+    Category.FORBIDDEN, Code.QUOTES_NOT_ALLOWED, "Your role may send orders, not quotes"
+)
+QUOTE_EMPTY: Final = Refusal(
+    Category.INVALID, Code.QUOTE_EMPTY, "A quote has a bid, an ask or both; cancel a quote to have neither"
+)
 GAME_IS_OPEN: Final = Refusal(Category.CONFLICT, Code.INVALID_REQUEST, "The game is already open")
 
 
@@ -235,3 +241,58 @@ def _reduction(instrument_id: str, position: int, open_quantity: int, increase: 
         "open_quantity": open_quantity,
         "order_quantity": increase,
     }
+
+
+def quote_too_small(quantity: int, min_quantity: int) -> Refusal:
+    """A side has fewer lots than the role must show."""
+    return Refusal(
+        Category.INVALID,
+        Code.QUOTE_TOO_SMALL,
+        f"Each side of a quote must have at least {min_quantity} lots",
+        {"quantity": quantity, "min_quantity": min_quantity},
+    )
+
+
+def quote_crossed(instrument_id: str, bid_ticks: int, ask_ticks: int) -> Refusal:
+    """It would trade with itself."""
+    return Refusal(
+        Category.INVALID,
+        Code.QUOTE_CROSSED,
+        "The bid of a quote must be below its ask",
+        {"instrument_id": instrument_id, "bid_ticks": bid_ticks, "ask_ticks": ask_ticks},
+    )
+
+
+def quote_spread_too_wide(instrument_id: str, bid_ticks: int, ask_ticks: int, widest: int) -> Refusal:
+    """Bid and ask are further apart than the role may quote."""
+    return Refusal(
+        Category.INVALID,
+        Code.QUOTE_SPREAD_TOO_WIDE,
+        "The spread of the quote is too wide",
+        {
+            "instrument_id": instrument_id,
+            "bid_ticks": bid_ticks,
+            "ask_ticks": ask_ticks,
+            "max_spread_ticks": widest,
+        },
+    )
+
+
+def quotes_frozen(quote_group: str) -> Refusal:
+    """Its protection ended the quotes of this group."""
+    return Refusal(
+        Category.CONFLICT,
+        Code.QUOTES_FROZEN,
+        "Market-maker protection has frozen this group of quotes; set the protection anew to go on",
+        {"quote_group": quote_group},
+    )
+
+
+def too_many_quote_groups(limit: int) -> Refusal:
+    """Each protected group is remembered for the whole game."""
+    return Refusal(
+        Category.CONFLICT,
+        Code.TOO_MANY_QUOTE_GROUPS,
+        "Your team protects as many groups of quotes as it may",
+        {"limit": limit},
+    )
