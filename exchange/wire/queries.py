@@ -10,7 +10,9 @@ from msgspec import UNSET, Meta, UnsetType
 
 from exchange.base.bounds import MAX_BOOK_LEVELS, PAGE_DEFAULT, PAGE_MAX
 from exchange.model.types import Side
+from exchange.wire.ids import ClientOrderId
 from exchange.wire.requests import InstrumentId
+from exchange.wire.times import Moment, time_us
 
 _AFTER = "The `next_cursor` of the page before, or any id of this kind."
 
@@ -21,6 +23,12 @@ PageLimit = Annotated[int, Meta(ge=1, le=PAGE_MAX, description="Rows of the page
 Depth = Annotated[int, Meta(ge=1, le=MAX_BOOK_LEVELS, description="Levels of each side.")]
 OfInstrument = Annotated[InstrumentId, Meta(description="Only this instrument.")]
 OfSide = Annotated[Side, Meta(description="Only this side.")]
+OfClientOrderId = Annotated[ClientOrderId, Meta(description="Only the order of this id.")]
+OfOrderId = Annotated[
+    str, Meta(pattern=r"^ORD_[1-9][0-9]{0,17}\Z", description="Only the fills of this order.")
+]
+FromTime = Annotated[Moment, Meta(description="Not before this time.")]
+ToTime = Annotated[Moment, Meta(description="Before this time.")]
 
 
 class WaitFor(Enum):
@@ -32,10 +40,12 @@ class WaitFor(Enum):
 
 
 class OrderFilter(Enum):
-    """Which orders are listed; in-flight ones are open."""
+    """Which orders are listed; in-flight ones are open, filled and cancelled ones are finished."""
 
     OPEN = "open"
     FINISHED = "finished"
+    FILLED = "filled"
+    CANCELLED = "cancelled"
     ALL = "all"
 
 
@@ -56,13 +66,37 @@ class SubmitQuery(Query, frozen=True, kw_only=True):
     wait: WaitFor = WaitFor.VALIDATION
 
 
-class OrdersQuery(Query, frozen=True, kw_only=True):
-    """Newest first; ``after`` is the ``next_cursor`` of the page before."""
+class PageQuery(Query, frozen=True, kw_only=True):
+    """A page of what happened in a stretch of time: ``from`` is in it, ``to`` is not."""
+
+    from_time: FromTime | None = msgspec.field(name="from", default=None)
+    to_time: ToTime | None = msgspec.field(name="to", default=None)
+    limit: PageLimit = PAGE_DEFAULT
+
+    def __post_init__(self) -> None:
+        from_us, to_us = self.from_us, self.to_us
+        if from_us is not None and to_us is not None and from_us >= to_us:
+            raise ValueError("`from` must be before `to`")
+
+    @property
+    def from_us(self) -> int | None:
+        """``from`` in microseconds since 1970."""
+        return None if self.from_time is None else time_us(self.from_time)
+
+    @property
+    def to_us(self) -> int | None:
+        """``to`` in microseconds since 1970."""
+        return None if self.to_time is None else time_us(self.to_time)
+
+
+class OrdersQuery(PageQuery, frozen=True, kw_only=True):
+    """Newest first; ``after`` is the ``next_cursor`` of the page before. Times are those of acceptance."""
 
     status: OrderFilter = OrderFilter.OPEN
     instrument_id: OfInstrument | None = None
+    side: OfSide | None = None
+    client_order_id: OfClientOrderId | None = None
     after: OrderCursor | None = None
-    limit: PageLimit = PAGE_DEFAULT
 
 
 class CancelAllQuery(Query, frozen=True, kw_only=True):
@@ -81,19 +115,21 @@ class OrderbookQuery(Query, frozen=True, kw_only=True):
     depth: Depth = 10
 
 
-class TradesQuery(Query, frozen=True, kw_only=True):
+class TradesQuery(PageQuery, frozen=True, kw_only=True):
     """Oldest first; ``after`` is the ``next_cursor`` of the page before, or any trade id."""
 
+    side: OfSide | None = None
     after: TradeCursor | None = None
-    limit: PageLimit = PAGE_DEFAULT
 
 
-class ExecutionsQuery(Query, frozen=True, kw_only=True):
+class ExecutionsQuery(PageQuery, frozen=True, kw_only=True):
     """Oldest first; ``after`` is the ``next_cursor`` of the page before, or any execution id."""
 
     instrument_id: OfInstrument | None = None
+    side: OfSide | None = None
+    order_id: OfOrderId | None = None
+    client_order_id: OfClientOrderId | None = None
     after: ExecutionCursor | None = None
-    limit: PageLimit = PAGE_DEFAULT
 
 
 class AdminStatusQuery(Query, frozen=True, kw_only=True):
