@@ -67,6 +67,11 @@ class Queries:
         book: data.Orderbook = await self._caller.safely(calls.book(instrument_id, depth))
         return book
 
+    async def server_time(self) -> data.ServerTime:
+        """The exchange's clock, as of its answer."""
+        time: data.ServerTime = await self._caller.safely(calls.read("/exchange/time", data.ServerTime))
+        return time
+
     async def rules(self) -> data.GameRulesView:
         """Roles with their fees and constraints, price bands; the same for the whole game."""
         rules: data.GameRulesView = await self._caller.safely(calls.read("/game/rules", data.GameRulesView))

@@ -354,6 +354,13 @@ class GameStatus(Data, frozen=True, kw_only=True):
     halted_by_failure: bool = False
 
 
+class ServerTime(Data, frozen=True, kw_only=True):
+    """The clock that timestamps and expiries are read from; ``unix_us``: microseconds since 1970."""
+
+    timestamp: Timestamp
+    unix_us: int
+
+
 class AdminStatus(Data, frozen=True, kw_only=True):
     """``state`` is the server's, ``cause`` says why it is not running; ``queues`` are items waiting."""
 

@@ -155,6 +155,17 @@ async def test_sdk_takes_times_of_any_zone(market: Market) -> None:
         await market.fund.executions(since=before.replace(tzinfo=None))
 
 
+async def test_server_time_is_told_in_both_forms(market: Market) -> None:
+    """As timestamps are written, and as a number; over the socket as well."""
+    before = datetime.now(UTC)
+    told = await market.fund.server_time()
+    moment = datetime.fromisoformat(told.timestamp)
+    assert before <= moment <= datetime.now(UTC)
+    assert told.unix_us == (moment - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
+    socket, _ = await market.running.socket()
+    assert datetime.fromisoformat((await socket.result("ping"))["timestamp"]) >= moment
+
+
 async def test_page_says_what_is_no_longer_kept(market: Market) -> None:
     """HISTORY_LIMITED beside what is there, with where it begins; the SDK raises it, unless told not to."""
     market.running.exchange.core.settlement.history = History(2, 2)

@@ -25,8 +25,7 @@ BROWSER = (
 
 
 def test_docs_page_shows_every_operation(program: Callable[[str], Path], tmp_path: Path) -> None:
-    """What the script makes of the documents: a section for each operation, method and channel, a row for each
-    error code."""
+    """What the script makes of the documents: a section for each operation, method and channel."""
     browser = program("chromium")
     with running_server(tmp_path / "data", "--preset", "small") as server:
         shown = subprocess.run(

@@ -70,6 +70,12 @@ async def list_trades(context: ApiContext, call: Call[TradesQuery, None]) -> Rep
     )
 
 
+async def get_time(context: ApiContext, call: Call[NoQuery, None]) -> Reply:
+    """The server's clock."""
+    now_us = context.clock.now_us()
+    return Answered(data.ServerTime(timestamp=time_text(now_us), unix_us=now_us))
+
+
 ROUTES: Final = (
     Operation(
         operation_id="get_orderbook",
@@ -110,5 +116,16 @@ ROUTES: Final = (
         summary="Every instrument",
         description="With tick size, multiplier, and the reference price and price band of now.",
         data=data.InstrumentList,
+    ),
+    Operation(
+        operation_id="get_time",
+        method="GET",
+        path="/exchange/time",
+        topic=Topic.MARKET,
+        access=Access.PUBLIC,
+        handler=get_time,
+        summary="The server's time",
+        description="What timestamps are read from. Over the WebSocket `ping` answers it.",
+        data=data.ServerTime,
     ),
 )
