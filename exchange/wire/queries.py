@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Annotated
 
@@ -12,8 +13,8 @@ from exchange.base.bounds import MAX_BOOK_LEVELS, PAGE_DEFAULT, PAGE_MAX
 from exchange.model.types import Side
 from exchange.wire.ids import ClientOrderId
 from exchange.wire.requests import InstrumentId
-from exchange.wire.times import Moment, time_us
 
+_EPOCH = datetime.fromtimestamp(0, UTC)
 _AFTER = "The `next_cursor` of the page before, or any id of this kind."
 
 OrderCursor = Annotated[str, Meta(pattern=r"^ORD_[1-9][0-9]{0,17}\Z", description=_AFTER)]
@@ -27,8 +28,16 @@ OfClientOrderId = Annotated[ClientOrderId, Meta(description="Only the order of t
 OfOrderId = Annotated[
     str, Meta(pattern=r"^ORD_[1-9][0-9]{0,17}\Z", description="Only the fills of this order.")
 ]
-FromTime = Annotated[Moment, Meta(description="Not before this time.")]
-ToTime = Annotated[Moment, Meta(description="Before this time.")]
+UtcTime = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z\Z",
+        extra_json_schema={"format": "date-time"},
+    ),
+]
+"""Text: a query string would turn a number into a datetime, and the ``+`` of an offset into a space."""
+FromTime = Annotated[UtcTime, Meta(description="Not before this time.")]
+ToTime = Annotated[UtcTime, Meta(description="Before this time.")]
 
 
 class WaitFor(Enum):
@@ -81,12 +90,18 @@ class PageQuery(Query, frozen=True, kw_only=True):
     @property
     def from_us(self) -> int | None:
         """``from`` in microseconds since 1970."""
-        return None if self.from_time is None else time_us(self.from_time)
+        return _microseconds(self.from_time)
 
     @property
     def to_us(self) -> int | None:
         """``to`` in microseconds since 1970."""
-        return None if self.to_time is None else time_us(self.to_time)
+        return _microseconds(self.to_time)
+
+
+def _microseconds(text: str | None) -> int | None:
+    if text is None:
+        return None
+    return (datetime.fromisoformat(text) - _EPOCH) // timedelta(microseconds=1)
 
 
 class OrdersQuery(PageQuery, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated
 
@@ -11,18 +11,7 @@ from msgspec import Meta
 Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 """A time as :func:`time_text` writes it."""
 
-Moment = Annotated[
-    str,
-    Meta(
-        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z\Z",
-        extra_json_schema={"format": "date-time"},
-    ),
-]
-"""A time as clients send it; :func:`time_us` reads it."""
-
 _MICROSECONDS = 1_000_000
-_EPOCH = datetime.fromtimestamp(0, UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 @lru_cache(maxsize=8)
@@ -34,8 +23,3 @@ def time_text(timestamp_us: int) -> str:
     """``timestamp_us`` microseconds since 1970 as ``2024-01-15T10:00:00.000001Z``."""
     second, fraction = divmod(timestamp_us, _MICROSECONDS)
     return f"{_second_text(second)}.{fraction:06d}Z"
-
-
-def time_us(moment: str) -> int:
-    """Microseconds since 1970 of a :data:`Moment`. Raises ValueError for a day or hour that is none."""
-    return (datetime.fromisoformat(moment) - _EPOCH) // _MICROSECOND
