@@ -25,7 +25,7 @@ class _Team:
     __slots__ = ("finished", "gone", "known", "known_ids", "open")
 
     def __init__(self) -> None:
-        self.gone: Gone | None = None
+        self.gone: Order | None = None
         self.open: dict[int, Order] = {}
         self.finished: deque[int] = deque()
         self.known: dict[str, KnownOrder] = {}
@@ -180,7 +180,9 @@ class OrderRegister:
     def gone(self, account: int) -> Gone | None:
         """The highest of the finished orders that are no longer kept; others below it may be."""
         team = self._teams.get(account)
-        return None if team is None else team.gone
+        if team is None or team.gone is None:
+            return None
+        return Gone(team.gone.order_id, team.gone.timestamp_us)
 
     def state(self) -> object:
         """Canonical content for the state hash: encode it before the next command, it is not a copy."""
@@ -210,13 +212,13 @@ class OrderRegister:
         team.finished.append(order.order_id)
         if len(team.finished) > self._finished_per_team:
             forgotten = self._orders.pop(team.finished.popleft())
-            if team.gone is None or forgotten.order_id > team.gone.number:
-                team.gone = Gone(forgotten.order_id, forgotten.timestamp_us)
+            if team.gone is None or forgotten.order_id > team.gone.order_id:
+                team.gone = forgotten
 
     def _team_state(self, team: _Team) -> object:
         return {
             "open": list(team.open.values()),
             "finished": [self._orders[order_id] for order_id in team.finished],
             "known": list(team.known.items()),
-            "gone": team.gone,
+            "gone": None if team.gone is None else (team.gone.order_id, team.gone.timestamp_us),
         }

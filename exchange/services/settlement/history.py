@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice, takewhile
-from typing import Generic
+from typing import Final, Generic, TypeAlias
 
 import msgspec
 
@@ -27,11 +27,15 @@ class PublicTrade(msgspec.Struct, frozen=True, gc=False):
     auction_id: int | None = None
 
 
+Matches: TypeAlias = Callable[[Row], bool] | None
+"""Which rows a page is made of; None takes all."""
+
+
 class History:
     """Bounded: the oldest row of a full list goes first. Identifiers and times rise along each list.
 
     So a page that goes on above a cursor has neither a row twice nor, unless it says ``gone``, one too few,
-    whatever was added since the page before.
+    whatever was added since the page before. The last row that went is held behind those that are kept.
     """
 
     def __init__(
@@ -41,21 +45,21 @@ class History:
     ) -> None:
         self._executions_per_team = executions_per_team
         self._trades_per_instrument = trades_per_instrument
-        self._executions: dict[int, _Kept[ExecutionReport]] = {}
-        self._trades: dict[str, _Kept[PublicTrade]] = {}
+        self._executions: dict[int, deque[ExecutionReport]] = {}
+        self._trades: dict[str, deque[PublicTrade]] = {}
 
     def executed(self, report: ExecutionReport) -> None:
         """Keep a fill for the team it belongs to."""
         kept = self._executions.get(report.account)
         if kept is None:
-            kept = self._executions[report.account] = _Kept(self._executions_per_team, _exec_id, _executed_at)
+            kept = self._executions[report.account] = deque(maxlen=self._executions_per_team + 1)
         kept.append(report)
 
     def traded(self, instrument_id: str, trade: PublicTrade) -> None:
         """Keep a trade for everyone."""
         kept = self._trades.get(instrument_id)
         if kept is None:
-            kept = self._trades[instrument_id] = _Kept(self._trades_per_instrument, _trade_id, _traded_at)
+            kept = self._trades[instrument_id] = deque(maxlen=self._trades_per_instrument + 1)
         kept.append(trade)
 
     def executions(
@@ -64,11 +68,11 @@ class History:
         limit: int,
         after: int | None = None,
         span: Span = ALWAYS,
-        matches: Callable[[ExecutionReport], bool] | None = None,
+        matches: Matches[ExecutionReport] = None,
     ) -> Page[ExecutionReport]:
         """Executions of ``account`` above exec_id ``after``, oldest first."""
-        kept = self._executions.get(account)
-        return Page([]) if kept is None else kept.page(limit, after, span, matches)
+        rows = self._executions.get(account)
+        return Page([]) if rows is None else _page(rows, _EXECUTION, limit, after, span, matches)
 
     def trades(
         self,
@@ -76,66 +80,47 @@ class History:
         limit: int,
         after: int | None = None,
         span: Span = ALWAYS,
-        matches: Callable[[PublicTrade], bool] | None = None,
+        matches: Matches[PublicTrade] = None,
     ) -> Page[PublicTrade]:
         """Trades of an instrument above trade_id ``after``, oldest first."""
-        kept = self._trades.get(instrument_id)
-        return Page([]) if kept is None else kept.page(limit, after, span, matches)
+        rows = self._trades.get(instrument_id)
+        return Page([]) if rows is None else _page(rows, _TRADE, limit, after, span, matches)
 
 
-class _Kept(Generic[Row]):
-    """One list, and the last row it let go."""
+class _Order(Generic[Row]):
+    """What a list is in order of."""
 
-    __slots__ = ("_gone", "_number", "_rows", "_time")
-
-    def __init__(self, bound: int, number: Callable[[Row], int], time: Callable[[Row], int]) -> None:
-        self._rows: deque[Row] = deque(maxlen=bound)
-        self._gone: Row | None = None
-        self._number = number
-        self._time = time
-
-    def append(self, row: Row) -> None:
-        rows = self._rows
-        if len(rows) == rows.maxlen:
-            self._gone = rows[0]
-        rows.append(row)
-
-    def page(
-        self, limit: int, after: int | None, span: Span, matches: Callable[[Row], bool] | None
-    ) -> Page[Row]:
-        found = list(islice(filter(matches, self._from(after, span)), limit + 1))
-        return Page(found[:limit], len(found) > limit, self._missing(after, span))
-
-    def _from(self, after: int | None, span: Span) -> Iterator[Row]:
-        start, time, to_us = 0, self._time, span.to_us
-        if after is not None:
-            start = bisect_right(self._rows, after, key=self._number)
-        if span.from_us is not None:
-            start = max(start, bisect_left(self._rows, span.from_us, key=time))
-        rows = islice(self._rows, start, None)
-        return rows if to_us is None else takewhile(lambda row: time(row) < to_us, rows)
-
-    def _missing(self, after: int | None, span: Span) -> Gone | None:
-        if self._gone is None:
-            return None
-        gone = Gone(self._number(self._gone), self._time(self._gone))
-        asked = (after is None or gone.number > after) and (
-            span.from_us is None or gone.timestamp_us >= span.from_us
-        )
-        return gone if asked else None
+    def __init__(self, number: Callable[[Row], int], time: Callable[[Row], int]) -> None:
+        self.number = number
+        self.time = time
 
 
-def _exec_id(report: ExecutionReport) -> int:
-    return report.exec_id
+_EXECUTION: Final = _Order[ExecutionReport](lambda report: report.exec_id, lambda report: report.timestamp_us)
+_TRADE: Final = _Order[PublicTrade](lambda trade: trade.trade_id, lambda trade: trade.timestamp_us)
 
 
-def _executed_at(report: ExecutionReport) -> int:
-    return report.timestamp_us
+def _page(
+    rows: deque[Row], order: _Order[Row], limit: int, after: int | None, span: Span, matches: Matches[Row]
+) -> Page[Row]:
+    last_gone = rows[0] if len(rows) == rows.maxlen else None
+    start = 0 if last_gone is None else 1
+    if after is not None:
+        start = max(start, bisect_right(rows, after, key=order.number))
+    if span.from_us is not None:
+        start = max(start, bisect_left(rows, span.from_us, key=order.time))
+    found = list(islice(filter(matches, _until(span.to_us, islice(rows, start, None), order)), limit + 1))
+    gone = None if last_gone is None else _missing(last_gone, order, after, span)
+    return Page(found[:limit], len(found) > limit, gone)
 
 
-def _trade_id(trade: PublicTrade) -> int:
-    return trade.trade_id
+def _until(to_us: int | None, rows: Iterator[Row], order: _Order[Row]) -> Iterator[Row]:
+    return rows if to_us is None else takewhile(lambda row: order.time(row) < to_us, rows)
 
 
-def _traded_at(trade: PublicTrade) -> int:
-    return trade.timestamp_us
+def _missing(last_gone: Row, order: _Order[Row], after: int | None, span: Span) -> Gone | None:
+    """The last row that went, where it or those before it were asked for."""
+    gone = Gone(order.number(last_gone), order.time(last_gone))
+    asked = (after is None or gone.number > after) and (
+        span.from_us is None or gone.timestamp_us >= span.from_us
+    )
+    return gone if asked else None
