@@ -84,8 +84,8 @@ class PageQuery(Query, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         from_us, to_us = self.from_us, self.to_us
-        if from_us is not None and to_us is not None and from_us >= to_us:
-            raise ValueError("`from` must be before `to`")
+        if from_us is not None and to_us is not None and from_us > to_us:
+            raise ValueError("`from` is after `to`")
 
     @property
     def from_us(self) -> int | None:
