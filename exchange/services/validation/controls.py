@@ -43,7 +43,7 @@ class Controls:
         self._closes: Schedule | None = rules.schedule if rules.cancels_all_at_close else None
         self._prevents_self_trade = rules.self_trade_prevention is not _NO_PREVENTION
         self._holdings = holdings
-        self.plain = (_T.DAY, _T.IOC) if rules.cancels_all_at_close else (_T.DAY, _T.IOC, _GTC)
+        self.plain = (_T.IOC, _T.DAY) if rules.cancels_all_at_close else (_GTC, _T.IOC, _T.DAY)
 
     def judge(self, order: NewOrder, phase: Phase, now_us: int) -> Refusal | None:
         """``phase`` is that of the instrument."""
