@@ -41,7 +41,7 @@ NOON_US: Final = 1_705_320_000 * SECOND_US
 """2024-01-15, a Monday, 12:00 UTC; the market of these tests closes at 15:00."""
 QUANTITY: Final = 5
 POSITION: Final = 10
-TRADER, OTHER = 1, 2
+TRADER, OTHER, THIRD = 1, 2, 3
 INSTRUMENT: Final = "X"
 
 EXPIRIES: Final = {
@@ -241,20 +241,28 @@ class Run:
             self.told += self.core.settlement.settle(record, events).private
         return record
 
+    def open(self) -> None:
+        """Begin the game with three teams."""
+        self.enter(OpenGame(self.core.rules))
+        for name in ("Trader", "Other", "Third"):
+            self.enter(RegisterTeam(name, "trader", name.encode().ljust(32), "r"))
+
     def limit(self, account: int, side: Side, quantity: int, price_ticks: int) -> Record:
         """A plain order for the day."""
-        order = NewOrder(
-            account, INSTRUMENT, side, OrderType.LIMIT, price_ticks, quantity, TimeInForce.DAY, None, "r"
-        )
-        return self.enter(order)
+        return self.enter(limit_order(account, side, quantity, price_ticks))
+
+
+def limit_order(account: int, side: Side, quantity: int, price_ticks: int = 100) -> NewOrder:
+    """A plain order for the day."""
+    return NewOrder(
+        account, INSTRUMENT, side, OrderType.LIMIT, price_ticks, quantity, TimeInForce.DAY, None, "r"
+    )
 
 
 def open_game(closing: ClosingCancels | None, phase: Phase = Phase.CONTINUOUS) -> Run:
     """A game in ``phase`` in which the trader is long."""
     run = Run(game(closing))
-    run.enter(OpenGame(run.core.rules))
-    for name in ("Trader", "Other"):
-        run.enter(RegisterTeam(name, "trader", name.encode().ljust(32), "r"))
+    run.open()
     if closing is not None:
         run.enter(SetPhase(Phase.CONTINUOUS, "test"))
     run.limit(OTHER, Side.SELL, POSITION, 100)
