@@ -49,7 +49,7 @@ class Controls:
         self._closes: Schedule | None = rules.schedule if rules.cancels_all_at_close else None
         self._prevents_self_trade = rules.self_trade_prevention is not _NO_PREVENTION
         self._holdings = holdings
-        self.plain = (_T.DAY, _T.IOC) if rules.cancels_all_at_close else (_T.DAY, _T.IOC, _GTC)
+        self.plain = (_T.IOC, _T.DAY) if rules.cancels_all_at_close else (_GTC, _T.IOC, _T.DAY)
 
     def judge(self, order: NewOrder, moment: Moment, now_us: int) -> Refusal | None:
         """``moment`` is that of the instrument."""
