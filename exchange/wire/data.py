@@ -186,7 +186,9 @@ class Orderbook(Data, frozen=True, kw_only=True):
 
 
 class InstrumentView(Data, frozen=True, kw_only=True):
-    """One tradable instrument. ``multiplier`` turns a price into the value of one lot."""
+    """One tradable instrument. ``multiplier`` turns a price into the value of one lot; with
+    ``batch_interval_ms`` it trades in batch auctions that often.
+    """
 
     instrument_id: str
     kind: InstrumentKind
@@ -199,6 +201,7 @@ class InstrumentView(Data, frozen=True, kw_only=True):
     expiry: str | None = None
     low_band: float | None = None
     high_band: float | None = None
+    batch_interval_ms: int | None = None
 
 
 class InstrumentList(Data, frozen=True, kw_only=True):
