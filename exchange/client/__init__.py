@@ -23,22 +23,28 @@ from exchange.client.http import HttpTransport, WebSocketTransport
 from exchange.client.in_process import InProcessTransport
 from exchange.client.link import LinkSettings
 from exchange.client.order_book import Level, OrderBook
+from exchange.client.order_queues import OrderQueues, QueuedOrder
 from exchange.client.results import OrderReceipt
 from exchange.client.retries import Backoff, Retries
 from exchange.client.transport import Transport
 from exchange.model.order import OrderStatus
-from exchange.model.types import OrderType, Phase, Side, TimeInForce
-from exchange.wire.data import OrderView
+from exchange.model.types import Interval, OrderType, Phase, Side, TimeInForce
+from exchange.wire.data import CandleList, CandleView, OrderView
 from exchange.wire.events import (
     BookSnapshot,
     BookUpdate,
+    CandleUpdate,
     ExecutionReport,
+    InstrumentStatus,
     NewOrderAck,
     OrderAmended,
     OrderCancelled,
+    OrdersSnapshot,
+    OrdersUpdate,
     PhaseChange,
     PositionSnapshot,
     PositionUpdate,
+    Ticker,
     TradeEvent,
 )
 from exchange.wire.queries import OrderFilter, WaitFor
@@ -49,6 +55,9 @@ __all__ = [
     "Backoff",
     "BookSnapshot",
     "BookUpdate",
+    "CandleList",
+    "CandleUpdate",
+    "CandleView",
     "ClientEvent",
     "ConnectionLost",
     "Disconnected",
@@ -59,6 +68,8 @@ __all__ = [
     "Forbidden",
     "HttpTransport",
     "InProcessTransport",
+    "InstrumentStatus",
+    "Interval",
     "Level",
     "LinkSettings",
     "NewOrderAck",
@@ -70,16 +81,20 @@ __all__ = [
     "OrderBook",
     "OrderCancelled",
     "OrderFilter",
+    "OrderQueues",
     "OrderReceipt",
     "OrderRequest",
     "OrderStatus",
     "OrderType",
     "OrderView",
+    "OrdersSnapshot",
+    "OrdersUpdate",
     "OutcomeUnknown",
     "Phase",
     "PhaseChange",
     "PositionSnapshot",
     "PositionUpdate",
+    "QueuedOrder",
     "RateLimited",
     "Reconnected",
     "Rejected",
@@ -88,6 +103,7 @@ __all__ = [
     "ServerStopping",
     "Side",
     "StreamReset",
+    "Ticker",
     "TimeInForce",
     "Timeout",
     "TradeEvent",

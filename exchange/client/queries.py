@@ -5,6 +5,7 @@ from __future__ import annotations
 from exchange.base.bounds import PAGE_DEFAULT, PAGE_MAX
 from exchange.client import calls
 from exchange.client.caller import Caller
+from exchange.model.types import Interval
 from exchange.wire import data
 from exchange.wire.ids import CLIENT_PREFIX
 from exchange.wire.queries import OrderFilter
@@ -114,6 +115,26 @@ class Queries:
         page: data.TradeList = await self._caller.safely(
             calls.read(
                 f"/exchange/trades/{calls.segment(instrument_id)}", data.TradeList, after=after, limit=limit
+            )
+        )
+        return page
+
+    async def candles(
+        self,
+        instrument_id: str,
+        interval: Interval = Interval.MINUTE,
+        *,
+        after: str | None = None,
+        limit: int = PAGE_DEFAULT,
+    ) -> data.CandleList:
+        """A page of candles, oldest first, those that start after the time ``after``."""
+        page: data.CandleList = await self._caller.safely(
+            calls.read(
+                f"/exchange/candles/{calls.segment(instrument_id)}",
+                data.CandleList,
+                interval=interval.value,
+                after=after,
+                limit=limit,
             )
         )
         return page

@@ -96,6 +96,20 @@ class MarketPhases:
         """What the table says for one instrument."""
         return PHASES[self.of(instrument_id)] if self.instruments else self.rule
 
+    def reason_of(self, instrument_id: str) -> str:
+        """Why the instrument is in its phase."""
+        own = self.instruments.get(instrument_id)
+        if own is None or self.market.phase in (Phase.HALTED, Phase.CLOSED):
+            return self.market.reason
+        return own.reason
+
+    def copy(self) -> MarketPhases:
+        """Another one that stands where this does."""
+        copied = MarketPhases(self.market.phase)
+        copied.instruments = dict(self.instruments)
+        copied._enter(self.market)
+        return copied
+
     def may_enter(self, phase: Phase, instrument_id: str | None) -> bool:
         """Whether ``phase`` may come next."""
         if instrument_id is None:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from exchange.base.bounds import MAX_BOOK_LEVELS, PAGE_DEFAULT, PAGE_MAX
-from exchange.model.types import Side
+from exchange.model.types import Interval, Side
 from exchange.wire.requests import InstrumentId
 
 _AFTER = "The `next_cursor` of the page before, or any id of this kind."
@@ -17,6 +17,13 @@ _AFTER = "The `next_cursor` of the page before, or any id of this kind."
 OrderCursor = Annotated[str, Meta(pattern=r"^ORD_[1-9][0-9]{0,17}\Z", description=_AFTER)]
 TradeCursor = Annotated[str, Meta(pattern=r"^TRD_[1-9][0-9]{0,17}\Z", description=_AFTER)]
 ExecutionCursor = Annotated[str, Meta(pattern=r"^EXE_[1-9][0-9]{0,17}\Z", description=_AFTER)]
+StartsAfter = Annotated[
+    str,
+    Meta(
+        pattern=r"^20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?Z\Z",
+        description="Only candles that start later than this time.",
+    ),
+]
 PageLimit = Annotated[int, Meta(ge=1, le=PAGE_MAX, description="Rows of the page.")]
 Depth = Annotated[int, Meta(ge=1, le=MAX_BOOK_LEVELS, description="Levels of each side.")]
 OfInstrument = Annotated[InstrumentId, Meta(description="Only this instrument.")]
@@ -85,6 +92,14 @@ class TradesQuery(Query, frozen=True, kw_only=True):
     """Oldest first; ``after`` is the ``next_cursor`` of the page before, or any trade id."""
 
     after: TradeCursor | None = None
+    limit: PageLimit = PAGE_DEFAULT
+
+
+class CandlesQuery(Query, frozen=True, kw_only=True):
+    """Oldest first; ``after`` is the ``next_cursor`` of the page before, or any time."""
+
+    interval: Interval = Interval.MINUTE
+    after: StartsAfter | None = None
     limit: PageLimit = PAGE_DEFAULT
 
 

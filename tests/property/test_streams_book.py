@@ -1,105 +1,205 @@
-"""A client's book, made of a snapshot and the updates after it, is always what a fresh snapshot says."""
+"""A client of a public channel ends equal to a fresh snapshot, whatever was dropped, resumed or conflated."""
 
 from __future__ import annotations
 
-from itertools import pairwise
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 
-from hypothesis import given
+import msgspec
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exchange.engine.depth import Depth
-from exchange.model.events import Acknowledged, Cancelled
-from exchange.model.types import CancelReason, Side
-from exchange.pipeline.book_feed import BookFeed
-from exchange.wire.events import BookSnapshot, BookUpdate
-from exchange.wire.prices import PriceGrid
-from tests.support.sockets import INSTRUMENT
+from exchange.engine.book import Book
+from exchange.engine.tape import Tapes
+from exchange.engine.venue import Venue
+from exchange.model.commands import AnyCommand, Record
+from exchange.model.phases import MarketPhases
+from exchange.model.types import Phase, SelfTradePrevention, Side
+from exchange.pipeline.connection import Connection
+from exchange.pipeline.hub import Hub
+from exchange.pipeline.market_feeds import MarketFeeds, Markets
+from exchange.pipeline.streams import ConflatedFeed, PublicFeed, Ring
+from exchange.wire.events import AnyEvent
+from tests.oracle.actions import INSTRUMENTS, Reference, actions, records, rules
+from tests.support.market_client import MarketClient
+from tests.support.markets import EPOCH, open_view
+from tests.support.sockets import FRAMERS, FakeOutlet, listener
 
-LEVELS = 4
-Book = tuple[dict[float, int], dict[float, int]]
+EXAMPLES = int(os.environ.get("STREAM_EXAMPLES", "60"))
+DEPTHS = (1, 2)
+RING = 4
+BOOKS = ("book.X", "book.X.1", "book.X.2", "orders.X")
+CHANNELS = (*BOOKS, "ticker.X", "status.X", "candles.X.1s", "candles.X.1m")
 
-# Side, price and quantity of an order; a negative number cancels the order of that age.
-order = st.tuples(st.sampled_from(Side), st.integers(1, 12), st.integers(1, 9))
-batch = st.lists(st.one_of(order, st.integers(-20, -1)), max_size=6)
-
-
-def _fresh(feed: BookFeed) -> Book:
-    (snapshot,), seq = feed.begin()
-    assert isinstance(snapshot, BookSnapshot)
-    assert seq == feed.last_seq
-    prices = [price for price, _ in snapshot.bids]
-    assert prices == sorted(prices, reverse=True)
-    assert all(one < two for (one, _), (two, _) in pairwise(snapshot.asks))
-    return dict(snapshot.bids), dict(snapshot.asks)
-
-
-def _apply(book: Book, update: BookUpdate) -> None:
-    for levels, changes in zip(book, (update.bids, update.asks), strict=True):
-        for price, quantity in changes:
-            if quantity:
-                levels[price] = quantity
-            else:
-                levels.pop(price, None)
+Commands = Sequence[AnyCommand | Reference]
 
 
-@given(st.lists(batch, max_size=25), st.integers(0, 10))
-def test_book_client_agrees_with_a_fresh_snapshot(batches: list[list[object]], joins_at: int) -> None:
-    """With more levels than are seen, and with batches that undo themselves; prev_seq always fits."""
-    feed = BookFeed(PriceGrid(INSTRUMENT), Depth((), ()), "e", 0, levels=LEVELS)
-    truth: dict[Side, dict[int, int]] = {Side.BUY: {}, Side.SELL: {}}
-    live: dict[int, tuple[Side, int, int]] = {}
-    book: Book | None = None
-    for number, commands in enumerate(batches):
-        if number == joins_at:
-            feed.is_kept = True
-            book = _fresh(feed)
-        for command in commands:
-            _carry_out(feed, live, truth, command)
-        before = feed.last_seq
-        for update in feed.update(number):
-            assert (update.prev_seq, update.seq) == (before, before + 1)
-            if book is not None:
-                _apply(book, update)
-        if book is not None:
-            assert book == _fresh(feed)
-            assert book == _best(truth)
+class Floor:
+    """A venue, its channels, and what the publisher does with each turn of the loop."""
+
+    def __init__(self) -> None:
+        self.rules = rules(SelfTradePrevention.CANCEL_TAKER)
+        self.venue = Venue(self.rules)
+        self.hub = Hub(FRAMERS)
+        tapes = Tapes(INSTRUMENTS, daily=True)
+        views = {each.instrument_id: open_view(each, tapes) for each in self.rules.instruments}
+        self.feeds = {name: MarketFeeds(view, EPOCH, 0, DEPTHS) for name, view in views.items()}
+        self.markets = Markets(self.feeds.values(), tapes, MarketPhases(Phase.CONTINUOUS))
+        self.channels: dict[str, PublicFeed] = {feed.name: feed for feed in self.markets.channels()}
+        for feed in self.channels.values():
+            feed._ring = Ring(RING)
+        self.now_us = 0
+
+    def turn(self, batch: Sequence[Record]) -> None:
+        """One turn of the loop in which ``batch`` was published, each command in its slices."""
+        self.now_us += 400_000
+        for each in batch:
+            record = Record(each.sequence, self.now_us, each.command)
+            for events in self.venue.steps(record):
+                self.markets.take(record, events)
+        self.hub.begin_round()
+        for feed in self.markets.turn():
+            self.hub.tell(feed, feed.news(self.now_us))
+
+    def fresh(self, channel: str) -> MarketClient:
+        """A client that subscribes now."""
+        client = MarketClient(channel)
+        _take(client, self.channels[channel].begin()[0])
+        return client
 
 
-def _carry_out(
-    feed: BookFeed,
-    live: dict[int, tuple[Side, int, int]],
-    truth: dict[Side, dict[int, int]],
-    command: object,
+def _take(client: MarketClient, messages: Iterator[AnyEvent]) -> None:
+    for message in messages:
+        client.take(msgspec.to_builtins(message))
+
+
+class Watcher:
+    """A client of one channel over sockets that come and go."""
+
+    def __init__(self, floor: Floor, channel: str, conflate_ms: int | None) -> None:
+        self.floor = floor
+        self.client = MarketClient(channel)
+        self.feed = floor.channels[channel]
+        self.conflate_ms = conflate_ms
+        self.outlet: FakeOutlet | None = None
+        self.connection: Connection | None = None
+
+    def connect(self) -> None:
+        known = self.client.known
+        if self.client.channel not in BOOKS and self.client.last is None:
+            known = None
+        if known is not None and known < self.feed.oldest_resume:
+            self.client.restart()
+            known = None
+        if known is None and self.client.channel not in BOOKS:
+            # The answer to a subscribe says so.
+            self.client.known = self.feed.last_seq
+        self.outlet, self.connection = listener(self.floor.hub)
+        self.floor.hub.subscribe(self.connection, self.feed, known, self.conflate_ms)
+        self.floor.hub.advance(self.connection)
+
+    def read(self) -> None:
+        if self.outlet is not None:
+            for message in self.outlet.read():
+                self.client.take(message)
+
+    def cut(self, kept: int) -> None:
+        """What was on the way is lost beyond what had arrived."""
+        if self.outlet is not None and self.connection is not None:
+            self.outlet.unsent = self.outlet.unsent[:kept]
+            self.read()
+            self.floor.hub.closed(self.connection)
+            self.outlet = self.connection = None
+
+
+turns = st.tuples(
+    st.integers(1, 4),
+    st.lists(st.sampled_from(("connect", "read", "cut", "tick")), max_size=3),
+    st.integers(0, 3),
+)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(actions, st.lists(turns, min_size=1, max_size=40), st.sampled_from((None, 1, 1_000)))
+def test_market_client_ends_equal_to_a_fresh_snapshot(
+    chosen: Commands, steps: list[tuple[int, list[str], int]], conflate_ms: int | None
 ) -> None:
-    if isinstance(command, tuple):
-        side, price, quantity = command
-        order_id = len(live) + 1
-        live[order_id] = command
-        feed.take([Acknowledged(order_id, "SPX", side, price, quantity)])
-        truth[side][price] = truth[side].get(price, 0) + quantity
-        return
-    assert isinstance(command, int)
-    order_id = len(live) + command
-    if order_id not in live or live[order_id][2] == 0:
-        return
-    side, price, quantity = live[order_id]
-    live[order_id] = (side, price, 0)
-    feed.take([Cancelled(order_id, "SPX", side, price, quantity, CancelReason.REQUESTED)])
-    truth[side][price] -= quantity
-    if not truth[side][price]:
-        del truth[side][price]
+    """Every channel, plain and conflated: no gap, no repetition, the right checksum, the same state."""
+    floor = Floor()
+    watchers = [Watcher(floor, channel, conflate_ms) for channel in CHANNELS]
+    sequence = list(records(chosen))
+    now_ns = 0
+    for size, acts, kept in steps:
+        batch, sequence = sequence[:size], sequence[size:]
+        floor.turn(batch)
+        for act in acts:
+            now_ns += 600_000_000
+            for watcher in watchers:
+                _act(watcher, act, kept, now_ns)
+    floor.turn(sequence)
+    for watcher in watchers:
+        if watcher.connection is None:
+            watcher.connect()
+    floor.hub.tell_conflated(now_ns + 10_000_000_000)
+    for watcher in watchers:
+        assert watcher.connection is not None
+        # One whose place in the stream is no longer kept began anew.
+        floor.hub.advance(watcher.connection)
+        watcher.read()
+        assert watcher.client.known == watcher.feed.last_seq
+        assert watcher.client.state == floor.fresh(watcher.client.channel).state
 
 
-def _best(truth: dict[Side, dict[int, int]]) -> Book:
-    grid = PriceGrid(INSTRUMENT)
-    bids = sorted(truth[Side.BUY].items(), reverse=True)[:LEVELS]
-    asks = sorted(truth[Side.SELL].items())[:LEVELS]
-    return {grid.decimal(p): q for p, q in bids}, {grid.decimal(p): q for p, q in asks}
+def _act(watcher: Watcher, act: str, kept: int, now_ns: int) -> None:
+    if act == "connect" and watcher.connection is None:
+        watcher.connect()
+    elif act == "read":
+        watcher.read()
+    elif act == "cut":
+        watcher.cut(kept)
+    elif act == "tick":
+        watcher.floor.hub.tell_conflated(now_ns)
 
 
-def test_book_feed_begins_with_the_depth_of_the_venue() -> None:
-    """After a replay the book is that of the venue, without an event."""
-    feed = BookFeed(PriceGrid(INSTRUMENT), Depth(((440_000, 5),), ((440_100, 2),)), "e", 0)
-    assert _fresh(feed) == ({4400.0: 5}, {4401.0: 2})
-    feed.take([Cancelled(1, "SPX", Side.BUY, 440_000, 5, CancelReason.REQUESTED)])
-    assert [(update.bids, update.asks) for update in feed.update(1)] == [([(4400.0, 0)], [])]
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(actions, st.integers(1, 5))
+def test_market_snapshots_are_the_books_of_the_venue(chosen: Commands, size: int) -> None:
+    """After every turn: depth limited to what is seen, and every order in its place."""
+    floor = Floor()
+    sequence = list(records(chosen))
+    while sequence:
+        batch, sequence = sequence[:size], sequence[size:]
+        floor.turn(batch)
+        book = floor.venue._books["X"]
+        for suffix, levels in (("", 100), (".1", 1), (".2", 2)):
+            client = floor.fresh(f"book.X{suffix}")
+            depth = floor.venue.depth("X", levels)
+            assert client.bids == {price / 100: lots for price, lots in depth.bids}
+            assert client.asks == {price / 100: lots for price, lots in depth.asks}
+        orders = floor.fresh("orders.X")
+        assert _queues(orders.bids) == _truth(book, Side.BUY)
+        assert _queues(orders.asks) == _truth(book, Side.SELL)
+
+
+def _queues(places: dict[float, list[float]]) -> dict[float, list[int]]:
+    queues: dict[float, list[int]] = defaultdict(list)
+    for _, (price, lots) in sorted(places.items()):
+        queues[price].append(int(lots))
+    return dict(queues)
+
+
+def _truth(book: Book, side: Side) -> dict[float, list[int]]:
+    queues: dict[float, list[int]] = defaultdict(list)
+    orders = (book.bids if side is Side.BUY else book.asks).orders()
+    for order in orders:
+        if 90 < order.price_ticks < 110:
+            queues[order.price_ticks / 100].append(order.remaining)
+    return dict(queues)
+
+
+def test_market_every_channel_but_trades_can_be_conflated() -> None:
+    """Of a trade that was left out nothing tells; of everything else the outcome does."""
+    floor = Floor()
+    plain = {feed.name for feed in floor.channels.values() if not isinstance(feed, ConflatedFeed)}
+    assert plain == {"trades.X", "trades.Y"}

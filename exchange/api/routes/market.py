@@ -6,16 +6,17 @@ from typing import Final
 
 from exchange.api.auth import Access
 from exchange.api.context import ApiContext
+from exchange.api.inputs import invalid_request
 from exchange.api.operation import Call, Operation, Topic
 from exchange.api.replies import Answered, Reply
-from exchange.api.views import instrument_view, trade_view
+from exchange.api.views import candle_view, instrument_view, trade_view
 from exchange.model.phases import PHASES
 from exchange.model.reasons import Code, unknown_instrument
 from exchange.model.types import Phase
 from exchange.wire import data
 from exchange.wire.ids import trade_number
-from exchange.wire.queries import NoQuery, OrderbookQuery, TradesQuery
-from exchange.wire.times import time_text
+from exchange.wire.queries import CandlesQuery, NoQuery, OrderbookQuery, TradesQuery
+from exchange.wire.times import time_text, time_us
 
 
 async def list_instruments(context: ApiContext, call: Call[NoQuery, None]) -> Reply:
@@ -62,6 +63,25 @@ async def list_trades(context: ApiContext, call: Call[TradesQuery, None]) -> Rep
     return Answered(data.TradeList(instrument_id=instrument_id, trades=views, next_cursor=cursor))
 
 
+async def list_candles(context: ApiContext, call: Call[CandlesQuery, None]) -> Reply:
+    """A page of one instrument's candles, oldest first, as far as its trades are published."""
+    instrument_id, query = call.path["instrument_id"], call.query
+    grid = context.grids.get(instrument_id)
+    if grid is None:
+        return unknown_instrument(instrument_id)
+    after_us = -1 if query.after is None else time_us(query.after)
+    if after_us is None:
+        return invalid_request("after is not a time")
+    found = context.markets.tape(instrument_id).series[query.interval].since(after_us + 1)
+    views = [candle_view(candle, grid) for candle in found[: query.limit]]
+    cursor = views[-1].start if len(found) > query.limit else None
+    return Answered(
+        data.CandleList(
+            instrument_id=instrument_id, interval=query.interval, candles=views, next_cursor=cursor
+        )
+    )
+
+
 ROUTES: Final = (
     Operation(
         operation_id="get_orderbook",
@@ -87,6 +107,19 @@ ROUTES: Final = (
         description="The last 10,000. `side` is the taker's.",
         query=TradesQuery,
         data=data.TradeList,
+        codes=(Code.UNKNOWN_INSTRUMENT,),
+    ),
+    Operation(
+        operation_id="list_candles",
+        method="GET",
+        path="/exchange/candles/{instrument_id}",
+        topic=Topic.MARKET,
+        access=Access.PUBLIC,
+        handler=list_candles,
+        summary="Candles of an instrument, oldest first",
+        description="The last 1,440 of each interval that have a trade; times are those of the trades.",
+        query=CandlesQuery,
+        data=data.CandleList,
         codes=(Code.UNKNOWN_INSTRUMENT,),
     ),
     Operation(

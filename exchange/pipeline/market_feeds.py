@@ -1,0 +1,119 @@
+"""All public channels: what the venue did, taken as it is published, and who has news of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from exchange.base.bounds import BOOK_DEPTHS
+from exchange.engine.depth import BOOK_EVENTS, BookEvent
+from exchange.engine.tape import Tape, Tapes
+from exchange.model.commands import Record, SetPhase
+from exchange.model.events import AnyVenueEvent, PhaseChanged, Traded
+from exchange.model.phases import MarketPhases
+from exchange.model.types import Interval
+from exchange.pipeline.book_feed import BookFeed, OrdersFeed
+from exchange.pipeline.core import Core
+from exchange.pipeline.market_view import MarketView
+from exchange.pipeline.state_feeds import CandlesFeed, StatusFeed, TickerFeed
+from exchange.pipeline.streams import PublicFeed, TradesFeed
+from exchange.wire.orders import price_grids
+
+
+class MarketFeeds:
+    """The channels of one instrument, all made from one ``view``."""
+
+    def __init__(
+        self, view: MarketView, epoch: str, now_us: int, depths: Sequence[int] = BOOK_DEPTHS
+    ) -> None:
+        self.view = view
+        self.trades = TradesFeed(view.grid)
+        self._of_book: tuple[PublicFeed, ...] = (
+            BookFeed(view, epoch, now_us),
+            *(BookFeed(view, epoch, now_us, levels, f".{levels}") for levels in depths),
+            OrdersFeed(view, epoch, now_us),
+            TickerFeed(view, now_us),
+            StatusFeed(view, now_us),
+        )
+        of_trades = (self.trades, *(CandlesFeed(view, interval, now_us) for interval in Interval))
+        self.channels = (*of_trades, *self._of_book)
+        self._has_traded = False
+
+    def take(self, events: Sequence[BookEvent], timestamp_us: int) -> None:
+        """Take what one command did to this instrument."""
+        for event in events:
+            if isinstance(event, Traded):
+                self._has_traded = True
+                self.trades.add(event, timestamp_us)
+        self.view.take(events)
+
+    def turn(self) -> Sequence[PublicFeed]:
+        """The turn of the loop is over: the channels that may have news of it."""
+        self.view.turn()
+        traded, self._has_traded = self._has_traded, False
+        return self.channels if traded else self._of_book
+
+
+class Markets:
+    """Every instrument. ``tapes`` and ``phases`` stand where the views do, and go on with them."""
+
+    def __init__(self, feeds: Iterable[MarketFeeds], tapes: Tapes, phases: MarketPhases) -> None:
+        self._feeds = {each.view.instrument_id: each for each in feeds}
+        self._tapes = tapes
+        self._phases = phases
+        self._touched: dict[MarketFeeds, None] = {}
+
+    def channels(self) -> Iterator[PublicFeed]:
+        """Those of all instruments; where two have one name the last counts."""
+        for position in range(max((len(each.channels) for each in self._feeds.values()), default=0)):
+            yield from (each.channels[position] for each in self._feeds.values())
+
+    def tape(self, instrument_id: str) -> Tape:
+        """The trades of one instrument, as far as they are published."""
+        return self._tapes.of(instrument_id)
+
+    def take(self, record: Record, events: Iterable[AnyVenueEvent]) -> None:
+        """Take what the venue made of one command, or one slice of it."""
+        by_instrument: dict[str, list[BookEvent]] = {}
+        for event in events:
+            if isinstance(event, BOOK_EVENTS):
+                by_instrument.setdefault(event.instrument_id, []).append(event)
+            elif isinstance(event, PhaseChanged):
+                self._take_phase(event, record)
+        self._tapes.take(record, events)
+        for instrument_id, of_book in by_instrument.items():
+            feeds = self._feeds[instrument_id]
+            self._touched[feeds] = None
+            feeds.take(of_book, record.timestamp_us)
+
+    def turn(self) -> Iterator[PublicFeed]:
+        """The turn of the loop is over: the channels that may have news of it, each to be asked now."""
+        touched, self._touched = self._touched, {}
+        for feeds in touched:
+            yield from feeds.turn()
+
+    def _take_phase(self, event: PhaseChanged, record: Record) -> None:
+        assert isinstance(record.command, SetPhase)
+        phases = self._phases
+        phases.apply(record.command, record.timestamp_us)
+        for instrument_id, feeds in self._feeds.items():
+            if event.instrument_id in (None, instrument_id):
+                feeds.view.phase = phases.of(instrument_id)
+                feeds.view.reason = phases.reason_of(instrument_id)
+                self._touched[feeds] = None
+
+
+def open_markets(core: Core, tapes: Tapes, epoch: str, now_us: int) -> Markets:
+    """Every channel where a replay left the venue of ``core``; nothing is kept of what was before."""
+    venue, phases = core.venue, core.admission.phases.copy()
+    feeds = []
+    for instrument_id, grid in price_grids(core.rules.instruments).items():
+        view = MarketView(
+            grid,
+            venue.resting(instrument_id),
+            tapes.of(instrument_id),
+            reference_ticks=venue.reference(instrument_id),
+            phase=phases.of(instrument_id),
+            reason=phases.reason_of(instrument_id),
+        )
+        feeds.append(MarketFeeds(view, epoch, now_us))
+    return Markets(feeds, tapes, phases)

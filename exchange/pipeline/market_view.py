@@ -1,0 +1,100 @@
+"""What has been published of one instrument: the state that all its channels are made from.
+
+It follows the venue's events and never asks the venue, so that no channel tells of what is not published yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from exchange.engine.auction import Clearing, clearing
+from exchange.engine.depth import BookEvent, Depth, DepthView, Level
+from exchange.engine.order_view import OrderView, PlaceChange, RestingLots
+from exchange.engine.tape import Tape
+from exchange.model.events import Acknowledged
+from exchange.model.phases import PHASES
+from exchange.model.types import Phase, Side
+from exchange.pipeline.ladder import Ladder
+from exchange.wire.prices import PriceGrid
+
+_BUY, _SELL = Side.BUY, Side.SELL
+
+
+class MarketView:
+    """Begins with the orders at ``resting``, in priority, and the trades on ``tape``, which it goes on.
+
+    ``reference_ticks`` is the last trade's price, before any the first price of the instrument.
+    """
+
+    def __init__(
+        self,
+        grid: PriceGrid,
+        resting: Iterable[RestingLots],
+        tape: Tape,
+        *,
+        reference_ticks: int,
+        phase: Phase,
+        reason: str = "start",
+    ) -> None:
+        orders = list(resting)
+        self.grid = grid
+        self.instrument_id = grid.instrument_id
+        self.tape = tape
+        self.phase, self.reason = phase, reason
+        self.orders = OrderView(orders)
+        self.bids, self.asks = Ladder(_BUY), Ladder(_SELL)
+        self.bid_changes: dict[int, int] = {}
+        self.ask_changes: dict[int, int] = {}
+        self.place_changes: Sequence[PlaceChange] = ()
+        self._first_ticks = reference_ticks
+        self._depth = DepthView(grid.instrument_id)
+        self._take_levels(
+            Acknowledged(order.order_id, grid.instrument_id, order.side, order.price_ticks, order.lots)
+            for order in orders
+        )
+        self.turn()
+
+    def take(self, events: Sequence[BookEvent]) -> None:
+        """Take what one command did to this book."""
+        self.orders.apply(events)
+        self._take_levels(events)
+
+    def turn(self) -> None:
+        """A turn of the loop is over: what it changed is in ``bid_changes``, ``ask_changes``,
+        ``place_changes``.
+        """
+        self.bid_changes = self.bids.take_changes()
+        self.ask_changes = self.asks.take_changes()
+        self.place_changes = self.orders.take_changes()
+
+    @property
+    def reference_ticks(self) -> int:
+        """What an auction rounds towards, and the mark while a side is empty."""
+        last = self.tape.last_ticks
+        return self._first_ticks if last is None else last
+
+    @property
+    def best(self) -> tuple[Level | None, Level | None]:
+        """Best bid and offer with their lots."""
+        bids, asks = self.bids.best(1), self.asks.best(1)
+        return (bids[0] if bids else None), (asks[0] if asks else None)
+
+    @property
+    def is_call(self) -> bool:
+        """Whether orders wait for an auction."""
+        return PHASES[self.phase].is_call
+
+    def indicative(self) -> Clearing | None:
+        """What an uncross would come to now; None where no call is on, or nothing would trade."""
+        if not self.is_call:
+            return None
+        bids, asks = self._depth.totals
+        return clearing(bids, asks, self.reference_ticks)
+
+    def depth(self, levels: int) -> Depth:
+        """At most ``levels`` levels a side, best first."""
+        return Depth(tuple(self.bids.best(levels)), tuple(self.asks.best(levels)))
+
+    def _take_levels(self, events: Iterable[BookEvent]) -> None:
+        for side, price_ticks, quantity in self._depth.apply(events):
+            (self.bids if side is _BUY else self.asks).put(price_ticks, quantity)
