@@ -165,12 +165,15 @@ class Exchange:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(every, self.config.market.check_interval_s, self.market_clock.check)
             tasks.start_soon(every, SWITCH_CHECK_S, self.guards.expire)
-            tasks.start_soon(every, CONFLATE_CHECK_S, self._tell_conflated)
+            tasks.start_soon(self._tell_conflated)
             await self.path.run()
             tasks.cancel_scope.cancel()
 
-    def _tell_conflated(self) -> None:
-        self.hub.tell_conflated(self._clock.monotonic_ns())
+    async def _tell_conflated(self) -> None:
+        while True:
+            await self.hub.has_conflated.wait()
+            await anyio.sleep(CONFLATE_CHECK_S)
+            self.hub.tell_conflated(self._clock.monotonic_ns())
 
     async def give_notice(self) -> None:
         """Tell every socket that the server stops, and give the clients time; none where nobody listens."""

@@ -6,7 +6,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from exchange.wire.checksum import CHECKED_LEVELS, book_checksum
+from exchange.wire.checksum import CHECKED_LEVELS, book_checksum, level_digits
 from exchange.wire.events import BookSnapshot, BookUpdate
 
 
@@ -104,7 +104,7 @@ class OrderBook:
     def _check(self, expected: int) -> None:
         sides = (self.asks(CHECKED_LEVELS), self.bids(CHECKED_LEVELS))
         units = self._price_units
-        asks, bids = ([(round(price * units), lots) for price, lots in side] for side in sides)
+        asks, bids = (level_digits((round(price * units), lots) for price, lots in side) for side in sides)
         found = book_checksum(asks, bids)
         if found != expected:
             self.is_synced = self._has_snapshot = False

@@ -6,7 +6,7 @@ So within a price the smaller number trades first.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -42,7 +42,7 @@ class Place(msgspec.Struct, gc=False):
     ref: int
     side: Side
     price_ticks: int
-    lots: int = 0
+    lots: int
     told: int = 0
 
 
@@ -51,52 +51,62 @@ Queues = dict[int, dict[int, int]]
 
 
 class OrderView:
-    """Begins with ``resting``, in priority; the sums over its places are always what DepthView says."""
+    """Begins with ``resting``, in priority; the sums over its places are always what DepthView says.
+
+    Until :meth:`light` only the places are kept, as cheaply as can be: every order passes here.
+    """
 
     def __init__(self, resting: Iterable[RestingLots] = ()) -> None:
-        self.bids: Queues = {}
-        self.asks: Queues = {}
         self._last_ref = 0
         self._places: dict[int, Place] = {}
-        self._changed: dict[int, Place] = {}
+        # Places that may differ from what was told, by reference; nobody listens while there is none.
+        self._changed: dict[int, Place] | None = None
+        self._bids: Queues = {}
+        self._asks: Queues = {}
+        # Orders that were used up within this command.
+        self._spent: list[int] = []
         # What an uncross fills is told whole when it is over.
         self._uncrossing: dict[int, int] = {}
         for order_id, side, price_ticks, lots in resting:
             self._enter(order_id, side, price_ticks, lots)
-        self.take_changes()
+
+    def light(self) -> None:
+        """Somebody listens: keep the queues and the changes from now on."""
+        if self._changed is None:
+            self._changed = {}
+            # They stand in the order of their references.
+            for place in self._places.values():
+                place.told = place.lots
+                self._queue(place)
 
     def apply(self, events: Iterable[BookEvent]) -> None:
         """Take all events of one command in this instrument, in order."""
-        entered: int | None = None
-        touched: dict[int, None] = {}
+        entered = 0
         for event in events:
             if isinstance(event, Acknowledged):
                 entered = event.order_id
                 self._enter(entered, event.side, event.price_ticks, event.quantity)
-                touched[entered] = None
             elif isinstance(event, Traded):
                 if event.auction_id is not None:
                     self._note_uncrossed(event)
                     continue
                 self._shift(event.maker_order_id, -event.quantity)
-                touched[event.maker_order_id] = None
                 if event.taker_order_id == entered:
                     # One that is amended trades before its amend is told, which says what is left of it.
                     self._shift(entered, -event.quantity)
             elif isinstance(event, Cancelled):
                 self._shift(event.order_id, -event.remaining)
-                touched[event.order_id] = None
             elif isinstance(event, Amended):
                 self._amend(event)
-                touched[event.order_id] = None
             else:
-                touched.update(dict.fromkeys(self._uncrossing))
                 self._end_uncross()
-        for order_id in touched:
-            self._stand(order_id)
+        if self._spent:
+            self._forget_spent()
 
-    def take_changes(self) -> list[PlaceChange]:
+    def take_changes(self) -> Sequence[PlaceChange]:
         """Every place that differs from when they were last taken, new ones in priority."""
+        if not self._changed:
+            return ()
         changed, self._changed = self._changed, {}
         changes = []
         for ref in sorted(changed):
@@ -108,33 +118,38 @@ class OrderView:
 
     def copy(self, side: Side) -> list[tuple[int, dict[int, int]]]:
         """Price and lots by place of each level, best first, whatever happens to the book afterwards."""
-        queues = self.bids if side is _BUY else self.asks
+        queues = self._bids if side is _BUY else self._asks
         prices = sorted(queues.keys() - UNSHOWN, reverse=side is _BUY)
         return [(price_ticks, queues[price_ticks].copy()) for price_ticks in prices]
 
     def _enter(self, order_id: int, side: Side, price_ticks: int, lots: int) -> None:
         self._last_ref += 1
-        place = self._places[order_id] = Place(self._last_ref, side, price_ticks)
-        self._set(place, lots)
+        place = self._places[order_id] = Place(self._last_ref, side, price_ticks, lots)
+        if self._changed is not None:
+            self._changed[place.ref] = place
+            self._queue(place)
 
     def _shift(self, order_id: int, lots: int) -> None:
         """``lots`` more or, negative, fewer. Who was used up and comes again stands at the end."""
         place = self._places[order_id]
+        left = place.lots + lots
         if lots > 0 >= place.lots:
-            self._requeue(order_id, place, place.price_ticks, place.lots + lots)
+            self._requeue(order_id, place, place.price_ticks, left)
         else:
-            self._set(place, place.lots + lots)
+            self._set(order_id, place, left)
 
     def _amend(self, event: Amended) -> None:
-        place = self._places[event.order_id]
+        order_id = event.order_id
+        place = self._places[order_id]
         lots = place.lots + event.remaining - event.old_remaining
         if event.price_ticks == event.old_price_ticks and event.remaining <= event.old_remaining:
-            self._set(place, lots)
+            self._set(order_id, place, lots)
         else:
-            self._requeue(event.order_id, place, event.price_ticks, lots)
+            self._requeue(order_id, place, event.price_ticks, lots)
 
     def _requeue(self, order_id: int, place: Place, price_ticks: int, lots: int) -> None:
-        self._set(place, 0)
+        self._set(order_id, place, 0)
+        del self._places[order_id]
         self._enter(order_id, place.side, price_ticks, lots)
 
     def _note_uncrossed(self, trade: Traded) -> None:
@@ -147,22 +162,30 @@ class OrderView:
         for order_id, lots in filled.items():
             self._shift(order_id, -lots)
 
-    def _stand(self, order_id: int) -> None:
-        # Only after the whole command: within it an order may be down to nothing for a moment.
-        place = self._places[order_id]
-        if place.lots <= 0:
-            del self._places[order_id]
-
-    def _set(self, place: Place, lots: int) -> None:
-        queues = self.bids if place.side is _BUY else self.asks
-        ref, price_ticks = place.ref, place.price_ticks
+    def _set(self, order_id: int, place: Place, lots: int) -> None:
         place.lots = lots
-        self._changed[ref] = place
+        if lots <= 0:
+            self._spent.append(order_id)
+        if self._changed is not None:
+            self._changed[place.ref] = place
+            self._queue(place)
+
+    def _forget_spent(self) -> None:
+        # Only after the whole command: within it an order may be down to nothing for a moment.
+        spent, self._spent = self._spent, []
+        places = self._places
+        for order_id in spent:
+            place = places.get(order_id)
+            if place is not None and place.lots <= 0:
+                del places[order_id]
+
+    def _queue(self, place: Place) -> None:
+        """Keep the queue at its price."""
+        queues = self._bids if place.side is _BUY else self._asks
+        price_ticks = place.price_ticks
+        if place.lots > 0:
+            queues.setdefault(price_ticks, {})[place.ref] = place.lots
+            return
         queue = queues.get(price_ticks)
-        if lots > 0:
-            if queue is None:
-                queues[price_ticks] = {ref: lots}
-            else:
-                queue[ref] = lots
-        elif queue is not None and queue.pop(ref, None) is not None and not queue:
+        if queue is not None and queue.pop(place.ref, None) is not None and not queue:
             del queues[price_ticks]

@@ -137,9 +137,10 @@ class Tapes:
                 tape = self._by_instrument[event.instrument_id]
                 tape.traded(event.price_ticks, event.quantity, record.timestamp_us)
             elif isinstance(event, PhaseChanged) and event.instrument_id is None:
-                self._enter(event.phase)
+                self.enter(event.phase)
 
-    def _enter(self, phase: Phase) -> None:
+    def enter(self, phase: Phase) -> None:
+        """The whole market is in ``phase`` from now on."""
         was_closed, self._is_closed = self._is_closed, phase is Phase.CLOSED
         if was_closed and not self._is_closed:
             for tape in self._by_instrument.values():

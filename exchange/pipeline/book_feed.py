@@ -43,7 +43,13 @@ class BookFeed(ConflatedFeed):
         self._epoch = epoch
         self._levels = levels
         self._timestamp_us = now_us
-        self._bid_floor, self._ask_floor = market.bids.floor(levels), market.asks.floor(levels)
+        self._bid_floor = self._ask_floor = 0
+
+    def light(self) -> None:
+        if not self.is_kept:
+            market, levels = self._market, self._levels
+            self._bid_floor, self._ask_floor = market.bids.floor(levels), market.asks.floor(levels)
+        super().light()
 
     def news(self, timestamp_us: int) -> list[AnyEvent]:
         market, levels = self._market, self._levels
@@ -51,10 +57,6 @@ class BookFeed(ConflatedFeed):
             return []
         bid_then, self._bid_floor = self._bid_floor, market.bids.floor(levels)
         ask_then, self._ask_floor = self._ask_floor, market.asks.floor(levels)
-        if not self.is_kept:
-            self._timestamp_us = timestamp_us
-            self.pass_over()
-            return []
         bids = market.bids.seen_changes(market.bid_changes, bid_then, self._bid_floor)
         asks = market.asks.seen_changes(market.ask_changes, ask_then, self._ask_floor)
         if not bids and not asks:
@@ -110,10 +112,8 @@ class BookFeed(ConflatedFeed):
 
     def _checksum(self) -> int:
         market, count = self._market, min(CHECKED_LEVELS, self._levels)
-        digits = market.grid.digits
-        asks = [(price * digits, quantity) for price, quantity in market.asks.best(count)]
-        bids = [(price * digits, quantity) for price, quantity in market.bids.best(count)]
-        return book_checksum(asks, bids)
+        units = market.grid.digits
+        return book_checksum(market.asks.digits(count, units), market.bids.digits(count, units))
 
 
 class OrdersFeed(ConflatedFeed):
@@ -125,14 +125,15 @@ class OrdersFeed(ConflatedFeed):
         self._epoch = epoch
         self._timestamp_us = now_us
 
+    def light(self) -> None:
+        self._market.orders.light()
+        super().light()
+
     def news(self, timestamp_us: int) -> list[AnyEvent]:
         changes = self._market.place_changes
         if not changes:
             return []
         self._timestamp_us = timestamp_us
-        if not self.is_kept:
-            self.pass_over()
-            return []
         message = OrdersUpdate(
             seq=self.last_seq + 1,
             timestamp=time_text(timestamp_us),

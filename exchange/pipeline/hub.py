@@ -6,6 +6,7 @@ socket's bounded buffer. A socket that falls behind is closed and the others nev
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -59,6 +60,8 @@ class Hub:
         }
         self._connections: dict[Connection, None] = {}
         self._conflated: dict[Subscription, None] = {}
+        self.has_conflated = asyncio.Event()
+        """Set while there are subscriptions for :meth:`tell_conflated`."""
         self._round = 0
         self._opened = self._too_slow = self._client_gone = self._messages = 0
 
@@ -117,7 +120,7 @@ class Hub:
         """
         period_ns = None if conflate_ms is None else conflate_ms * 1_000_000
         subscription = Subscription(connection, feed, resume_from, period_ns)
-        feed.is_kept = True
+        feed.light()
         connection.subscriptions[feed.name] = subscription
         connection.backlog.append(subscription)
 
@@ -148,6 +151,8 @@ class Hub:
             if subscription.is_current:
                 backlog.popleft()
                 self._set_of(subscription)[subscription] = None
+                if subscription.period_ns is not None:
+                    self.has_conflated.set()
         return True
 
     async def catch_up(self, connection: Connection) -> None:
@@ -212,6 +217,8 @@ class Hub:
 
         One whose reader is behind waits, and is never closed for it.
         """
+        if not self._conflated:
+            self.has_conflated.clear()
         made: dict[tuple[Feed, int, FrameMaker], list[bytes] | None] = {}
         for subscription in list(self._conflated):
             feed, connection, cursor = subscription.feed, subscription.connection, subscription.cursor

@@ -9,29 +9,34 @@ from bisect import bisect_left, insort
 from collections.abc import Mapping
 from typing import Final
 
-from exchange.engine.depth import Level
+from exchange.engine.depth import UNSHOWN, Level
 from exchange.model.types import Side
+from exchange.wire.checksum import level_digits
 
 BOTTOM: Final = -(2**63)
 """Below every key: everything is in sight."""
 
 
 class Ladder:
-    """The levels of one side. ``changed`` has those put since they were last taken, with the lots before."""
+    """The levels of one side, beginning with ``lots`` at each price."""
 
-    __slots__ = ("_keys", "_lots", "_put", "_sign")
+    __slots__ = ("_digits", "_digits_floor", "_keys", "_lots", "_put", "_sign")
 
-    def __init__(self, side: Side) -> None:
-        self._sign = side.sign
-        self._keys: list[int] = []
-        self._lots: dict[int, int] = {}
+    def __init__(self, side: Side, lots: Mapping[int, int]) -> None:
+        sign = self._sign = side.sign
+        self._lots = {price * sign: left for price, left in lots.items() if price not in UNSHOWN}
+        self._keys = sorted(self._lots)
         self._put: dict[int, int] = {}
+        self._digits: dict[int, str] = {}
+        self._digits_floor = BOTTOM
 
     def put(self, price_ticks: int, lots: int) -> None:
         """``lots`` rest at a price now; 0 for none."""
         key = price_ticks * self._sign
         before = self._lots.get(key, 0)
         self._put.setdefault(key, before)
+        if key >= self._digits_floor:
+            self._digits.clear()
         if lots:
             self._lots[key] = lots
             if not before:
@@ -50,6 +55,16 @@ class Ladder:
         """At most ``levels`` levels, best first."""
         sign, lots = self._sign, self._lots
         return [(key * sign, lots[key]) for key in self._keys[: -levels - 1 : -1]]
+
+    def digits(self, levels: int, units: int) -> str:
+        """The text of the best ``levels`` for a checksum; a tick is ``units`` of the last decimal."""
+        text = self._digits.get(levels)
+        if text is None:
+            floor = self.floor(levels)
+            self._digits_floor = min(floor, self._digits_floor) if self._digits else floor
+            text = level_digits((price * units, lots) for price, lots in self.best(levels))
+            self._digits[levels] = text
+        return text
 
     def floor(self, levels: int) -> int:
         """The key of the last of the best ``levels``."""

@@ -36,21 +36,33 @@ class MarketFeeds:
         )
         of_trades = (self.trades, *(CandlesFeed(view, interval, now_us) for interval in Interval))
         self.channels = (*of_trades, *self._of_book)
-        self._has_traded = False
+        for feed in self.channels:
+            feed.on_lit = self._light
+        self._lit: dict[PublicFeed, None] = {}
+        self._has_begun = self._has_traded = self._traded_ever = False
 
     def take(self, events: Sequence[BookEvent], timestamp_us: int) -> None:
         """Take what one command did to this instrument."""
+        view, trades = self.view, self.trades
         for event in events:
             if isinstance(event, Traded):
-                self._has_traded = True
-                self.trades.add(event, timestamp_us)
-        self.view.take(events)
+                self._has_traded = self._traded_ever = True
+                view.tape.traded(event.price_ticks, event.quantity, timestamp_us)
+                if trades.is_kept:
+                    trades.add(event, timestamp_us)
+        view.take(events)
 
-    def turn(self) -> Sequence[PublicFeed]:
-        """The turn of the loop is over: the channels that may have news of it."""
+    def turn(self) -> list[PublicFeed]:
+        """The turn of the loop is over: the channels that may have news of it and that somebody hears."""
+        self._has_begun = True
         self.view.turn()
         traded, self._has_traded = self._has_traded, False
-        return self.channels if traded else self._of_book
+        return [feed for feed in self._lit if traded or feed in self._of_book]
+
+    def _light(self, feed: PublicFeed) -> None:
+        self._lit[feed] = None
+        if self._has_begun if feed in self._of_book else self._traded_ever:
+            feed.pass_over()
 
 
 class Markets:
@@ -79,7 +91,6 @@ class Markets:
                 by_instrument.setdefault(event.instrument_id, []).append(event)
             elif isinstance(event, PhaseChanged):
                 self._take_phase(event, record)
-        self._tapes.take(record, events)
         for instrument_id, of_book in by_instrument.items():
             feeds = self._feeds[instrument_id]
             self._touched[feeds] = None
@@ -95,6 +106,8 @@ class Markets:
         assert isinstance(record.command, SetPhase)
         phases = self._phases
         phases.apply(record.command, record.timestamp_us)
+        if event.instrument_id is None:
+            self._tapes.enter(event.phase)
         for instrument_id, feeds in self._feeds.items():
             if event.instrument_id in (None, instrument_id):
                 feeds.view.phase = phases.of(instrument_id)

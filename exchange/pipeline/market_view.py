@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from exchange.engine.auction import Clearing, clearing
-from exchange.engine.depth import BookEvent, Depth, DepthView, Level
+from exchange.engine.depth import BookEvent, DepthView, Level
 from exchange.engine.order_view import OrderView, PlaceChange, RestingLots
 from exchange.engine.tape import Tape
 from exchange.model.events import Acknowledged
@@ -42,30 +42,44 @@ class MarketView:
         self.tape = tape
         self.phase, self.reason = phase, reason
         self.orders = OrderView(orders)
-        self.bids, self.asks = Ladder(_BUY), Ladder(_SELL)
         self.bid_changes: dict[int, int] = {}
         self.ask_changes: dict[int, int] = {}
         self.place_changes: Sequence[PlaceChange] = ()
         self._first_ticks = reference_ticks
         self._depth = DepthView(grid.instrument_id)
-        self._take_levels(
+        self._depth.apply(
             Acknowledged(order.order_id, grid.instrument_id, order.side, order.price_ticks, order.lots)
             for order in orders
         )
-        self.turn()
+        self._ladders: tuple[Ladder, Ladder] | None = None
 
     def take(self, events: Sequence[BookEvent]) -> None:
         """Take what one command did to this book."""
         self.orders.apply(events)
-        self._take_levels(events)
+        changes = self._depth.apply(events)
+        if self._ladders is not None:
+            bids, asks = self._ladders
+            for side, price_ticks, quantity in changes:
+                (bids if side is _BUY else asks).put(price_ticks, quantity)
 
     def turn(self) -> None:
         """A turn of the loop is over: what it changed is in ``bid_changes``, ``ask_changes``,
         ``place_changes``.
         """
-        self.bid_changes = self.bids.take_changes()
-        self.ask_changes = self.asks.take_changes()
+        if self._ladders is not None:
+            bids, asks = self._ladders
+            self.bid_changes, self.ask_changes = bids.take_changes(), asks.take_changes()
         self.place_changes = self.orders.take_changes()
+
+    @property
+    def bids(self) -> Ladder:
+        """The side to buy, kept in order from when somebody first asks."""
+        return self._lit_ladders()[0]
+
+    @property
+    def asks(self) -> Ladder:
+        """The side to sell."""
+        return self._lit_ladders()[1]
 
     @property
     def reference_ticks(self) -> int:
@@ -91,10 +105,8 @@ class MarketView:
         bids, asks = self._depth.totals
         return clearing(bids, asks, self.reference_ticks)
 
-    def depth(self, levels: int) -> Depth:
-        """At most ``levels`` levels a side, best first."""
-        return Depth(tuple(self.bids.best(levels)), tuple(self.asks.best(levels)))
-
-    def _take_levels(self, events: Iterable[BookEvent]) -> None:
-        for side, price_ticks, quantity in self._depth.apply(events):
-            (self.bids if side is _BUY else self.asks).put(price_ticks, quantity)
+    def _lit_ladders(self) -> tuple[Ladder, Ladder]:
+        if self._ladders is None:
+            bids, asks = self._depth.totals
+            self._ladders = Ladder(_BUY, bids), Ladder(_SELL, asks)
+        return self._ladders

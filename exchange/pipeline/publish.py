@@ -10,7 +10,7 @@ import msgspec
 
 from exchange.log import Logger
 from exchange.metrics import Metrics
-from exchange.model.commands import RotateKey
+from exchange.model.commands import RotateKey, SetPhase
 from exchange.model.events import AnyPrivateEvent, PhaseChanged
 from exchange.pipeline.hub import LOGGED_OUT, Hub
 from exchange.pipeline.market_feeds import Markets
@@ -107,9 +107,10 @@ class Publisher:
         for told in item.private:
             self._keep_private(told)
             private.setdefault(told.account, []).append(told)
-        for event in item.events:
-            if isinstance(event, PhaseChanged):
-                self._phase.change(event, record.timestamp_us)
+        if isinstance(record.command, SetPhase):
+            for event in item.events:
+                if isinstance(event, PhaseChanged):
+                    self._phase.change(event, record.timestamp_us)
         self._markets.take(record, item.events)
         if isinstance(record.command, RotateKey):
             self._hub.close_team(record.command.account, LOGGED_OUT, "the key was replaced")

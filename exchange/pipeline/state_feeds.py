@@ -24,9 +24,6 @@ class TickerFeed(StateFeed):
         self._told: object = None
 
     def news(self, timestamp_us: int) -> list[AnyEvent]:
-        if not self.is_kept:
-            self.pass_over()
-            return []
         market, session = self._market, self._market.tape.session
         # The session's trades tell of the last one too.
         now = (market.best, None if session is None else (session.start_us, session.trades))
@@ -74,10 +71,6 @@ class StatusFeed(StateFeed):
         self._told: object = (market.phase, market.reason, None)
 
     def news(self, timestamp_us: int) -> list[AnyEvent]:
-        if not self.is_kept:
-            # What a call would come to is worked out for a listener only.
-            self.pass_over()
-            return []
         market = self._market
         now = (market.phase, market.reason, market.indicative())
         if now == self._told:
@@ -111,6 +104,11 @@ class CandlesFeed(ConflatedFeed):
         self._timestamp_us = now_us
         self._told = self._newest()
 
+    def light(self) -> None:
+        if not self.is_kept:
+            self._told = self._newest()
+        super().light()
+
     def news(self, timestamp_us: int) -> list[AnyEvent]:
         told_start_us, told_trades = self._told
         newest = self._newest()
@@ -118,9 +116,6 @@ class CandlesFeed(ConflatedFeed):
             return []
         self._told = newest
         self._timestamp_us = timestamp_us
-        if not self.is_kept:
-            self.pass_over()
-            return []
         messages: list[AnyEvent] = []
         for candle in self._series.since(told_start_us):
             if candle.start_us == told_start_us and candle.trades == told_trades:

@@ -92,13 +92,17 @@ class PrivateStreams:
 class Feed(ABC):
     """One stream as sockets see it. ``live`` holds the subscriptions that have everything up to now.
 
-    ``is_kept`` says whether somebody listens or did: what nobody can resume from need not be kept.
+    ``is_kept`` says whether somebody listens or did: what nobody can resume from is neither made nor kept.
     """
 
     def __init__(self, name: str, *, is_kept: bool) -> None:
         self.name = name
         self.is_kept = is_kept
         self.live: dict[Subscription, None] = {}
+
+    def light(self) -> None:
+        """Somebody listens: from now on everything is kept."""
+        self.is_kept = True
 
     @property
     @abstractmethod
@@ -170,6 +174,13 @@ class PublicFeed(Feed):
     def __init__(self, name: str, *, is_kept: bool = False, size: int = PUBLIC_STREAM_EVENTS) -> None:
         super().__init__(name, is_kept=is_kept)
         self._ring: Ring[AnyEvent] = Ring(size)
+        self.on_lit: Callable[[PublicFeed], None] = _nothing
+        """Called when somebody listens for the first time."""
+
+    def light(self) -> None:
+        if not self.is_kept:
+            super().light()
+            self.on_lit(self)
 
     @property
     def last_seq(self) -> int:
@@ -194,8 +205,12 @@ class PublicFeed(Feed):
         self._ring.append(message.seq, message)
 
     def pass_over(self) -> None:
-        """Count a message that nobody can ever ask for."""
+        """Count what was not made, once: nobody can resume from before it."""
         self._ring.skip_to(self.last_seq + 1)
+
+
+def _nothing(feed: PublicFeed) -> None:
+    pass
 
 
 class ConflatedFeed(PublicFeed):
@@ -271,9 +286,6 @@ class TradesFeed(PublicFeed):
 
     def add(self, event: Traded, timestamp_us: int) -> None:
         """One more trade."""
-        if not self.is_kept:
-            self.pass_over()
-            return
         message = TradeEvent(
             seq=self.last_seq + 1,
             timestamp=time_text(timestamp_us),

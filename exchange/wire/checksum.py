@@ -13,11 +13,15 @@ CHECKED_LEVELS: Final = 10
 """Levels of each side that count."""
 
 
-def book_checksum(asks: Iterable[tuple[int, int]], bids: Iterable[tuple[int, int]]) -> int:
-    """Of at most ``CHECKED_LEVELS`` levels a side, best first: asks, then bids, each price and then quantity.
+def level_digits(levels: Iterable[tuple[int, int]]) -> str:
+    """The text of one side: at most ``CHECKED_LEVELS`` levels, best first, each price and then quantity.
 
     A price is an integer, in units of its last decimal: what is left of its text without point and leading
     zeros.
     """
-    digits = [f"{price}{quantity}" for side in (asks, bids) for price, quantity in side]
-    return crc32("".join(digits).encode())
+    return "".join([f"{price}{quantity}" for price, quantity in levels])
+
+
+def book_checksum(asks: str, bids: str) -> int:
+    """Of the texts of both sides."""
+    return crc32((asks + bids).encode())

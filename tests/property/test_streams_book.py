@@ -63,8 +63,9 @@ class Floor:
 
     def fresh(self, channel: str) -> MarketClient:
         """A client that subscribes now."""
-        client = MarketClient(channel)
-        _take(client, self.channels[channel].begin()[0])
+        client, feed = MarketClient(channel), self.channels[channel]
+        feed.light()
+        _take(client, feed.begin()[0])
         return client
 
 

@@ -120,7 +120,7 @@ ROUTES: Final = (
         description="The last 1,440 of each interval that have a trade; times are those of the trades.",
         query=CandlesQuery,
         data=data.CandleList,
-        codes=(Code.UNKNOWN_INSTRUMENT,),
+        codes=(Code.UNKNOWN_INSTRUMENT, Code.INVALID_REQUEST),
     ),
     Operation(
         operation_id="list_instruments",
