@@ -54,10 +54,12 @@ class Candle(msgspec.Struct, gc=False):
 class CandleSeries:
     """The last ``CANDLES_KEPT`` candles of one interval that have a trade; the last is still growing."""
 
-    __slots__ = ("_candles", "_span_us")
+    __slots__ = ("_candles", "_span_us", "gone_us")
 
     def __init__(self, span_us: int, kept: int = CANDLES_KEPT) -> None:
         self._span_us = span_us
+        self.gone_us: int | None = None
+        """Start of the newest candle that is no longer kept."""
         self._candles: deque[Candle] = deque(maxlen=kept)
 
     def add(self, price_ticks: int, quantity: int, timestamp_us: int) -> None:
@@ -67,15 +69,18 @@ class CandleSeries:
         if candles and candles[-1].start_us >= start_us:
             candles[-1].add(price_ticks, quantity)
         else:
+            if len(candles) == candles.maxlen:
+                self.gone_us = candles[0].start_us
             candles.append(Candle(start_us, price_ticks, price_ticks, price_ticks, price_ticks, quantity, 1))
 
-    def since(self, start_us: int) -> list[Candle]:
-        """Those that start at ``start_us`` or later, oldest first."""
+    def between(self, first_us: int, end_us: int | None = None) -> list[Candle]:
+        """Those that start at ``first_us`` or later and, with ``end_us``, before it; oldest first."""
         found: list[Candle] = []
         for candle in reversed(self._candles):
-            if candle.start_us < start_us:
+            if candle.start_us < first_us:
                 break
-            found.append(candle)
+            if end_us is None or candle.start_us < end_us:
+                found.append(candle)
         found.reverse()
         return found
 

@@ -117,7 +117,7 @@ class CandlesFeed(ConflatedFeed):
         self._told = newest
         self._timestamp_us = timestamp_us
         messages: list[AnyEvent] = []
-        for candle in self._series.since(told_start_us):
+        for candle in self._series.between(told_start_us):
             if candle.start_us == told_start_us and candle.trades == told_trades:
                 continue
             message = self._message(candle, self.last_seq + 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated
 
@@ -12,24 +12,11 @@ Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 """A time as :func:`time_text` writes it."""
 
 _MICROSECONDS = 1_000_000
-_MICROSECOND = timedelta(microseconds=1)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @lru_cache(maxsize=8)
 def _second_text(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-
-
-def time_us(text: str) -> int | None:
-    """Microseconds since 1970 of a time as :func:`time_text` writes it; None when there is no such time."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        return None
-    return round((moment - _EPOCH) / _MICROSECOND)
 
 
 def time_text(timestamp_us: int) -> str:

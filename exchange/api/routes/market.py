@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec import UNSET
+
 from exchange.api.auth import Access
 from exchange.api.context import ApiContext
-from exchange.api.inputs import invalid_request
+from exchange.api.history import beyond
 from exchange.api.operation import Call, Operation, Topic
 from exchange.api.replies import Answered, Reply
 from exchange.api.views import candle_view, instrument_view, trade_view
+from exchange.model.page import Gone, Span
 from exchange.model.phases import PHASES
 from exchange.model.reasons import Code, unknown_instrument
 from exchange.model.types import Phase
 from exchange.wire import data
-from exchange.wire.ids import trade_number
+from exchange.wire.ids import trade_id_text, trade_number
 from exchange.wire.queries import CandlesQuery, NoQuery, OrderbookQuery, TradesQuery
-from exchange.wire.times import time_text, time_us
+from exchange.wire.times import time_text
 
 
 async def list_instruments(context: ApiContext, call: Call[NoQuery, None]) -> Reply:
@@ -56,11 +59,23 @@ async def list_trades(context: ApiContext, call: Call[TradesQuery, None]) -> Rep
     grid = context.grids.get(instrument_id)
     if grid is None:
         return unknown_instrument(instrument_id)
-    after = None if query.after is None else trade_number(query.after)
-    found = context.settlement.history.trades(instrument_id, query.limit + 1, after)
-    views = [trade_view(trade, grid) for trade in found[: query.limit]]
-    cursor = views[-1].trade_id if len(found) > query.limit else None
-    return Answered(data.TradeList(instrument_id=instrument_id, trades=views, next_cursor=cursor))
+    after = None if query.after is UNSET else trade_number(query.after)
+    side = query.side
+    matches = None if side is UNSET else lambda trade: trade.taker_side is side
+    span = Span(query.from_us, query.to_us)
+    page = context.settlement.history.trades(instrument_id, query.limit, after, span, matches)
+    views = [trade_view(trade, grid) for trade in page.rows]
+    cursor = views[-1].trade_id if page.has_more else None
+    limited = beyond(page.gone, trade_id_text)
+    return Answered(
+        data.TradeList(instrument_id=instrument_id, trades=views, next_cursor=cursor, limited=limited)
+    )
+
+
+async def get_time(context: ApiContext, call: Call[NoQuery, None]) -> Reply:
+    """The server's clock."""
+    now_us = context.clock.now_us()
+    return Answered(data.ServerTime(timestamp=time_text(now_us), unix_us=now_us))
 
 
 async def list_candles(context: ApiContext, call: Call[CandlesQuery, None]) -> Reply:
@@ -69,15 +84,18 @@ async def list_candles(context: ApiContext, call: Call[CandlesQuery, None]) -> R
     grid = context.grids.get(instrument_id)
     if grid is None:
         return unknown_instrument(instrument_id)
-    after_us = -1 if query.after is None else time_us(query.after)
-    if after_us is None:
-        return invalid_request("after is not a time")
-    found = context.markets.tape(instrument_id).series[query.interval].since(after_us + 1)
+    series = context.markets.tape(instrument_id).series[query.interval]
+    found = series.between(query.first_us, query.to_us)
     views = [candle_view(candle, grid) for candle in found[: query.limit]]
-    cursor = views[-1].start if len(found) > query.limit else None
+    gone_us = series.gone_us
+    is_limited = gone_us is not None and query.first_us <= gone_us
     return Answered(
         data.CandleList(
-            instrument_id=instrument_id, interval=query.interval, candles=views, next_cursor=cursor
+            instrument_id=instrument_id,
+            interval=query.interval,
+            candles=views,
+            next_cursor=views[-1].start if len(found) > query.limit else None,
+            limited=beyond(Gone(gone_us, gone_us), time_text) if is_limited and gone_us is not None else None,
         )
     )
 
@@ -104,7 +122,10 @@ ROUTES: Final = (
         access=Access.PUBLIC,
         handler=list_trades,
         summary="Trades of an instrument, oldest first",
-        description="The last 10,000. `side` is the taker's.",
+        description=(
+            "`side` is the taker's. The last 10,000 are kept: a page that may lack some before its first says"
+            " so in `limited`, with the code `HISTORY_LIMITED`."
+        ),
         query=TradesQuery,
         data=data.TradeList,
         codes=(Code.UNKNOWN_INSTRUMENT,),
@@ -120,7 +141,7 @@ ROUTES: Final = (
         description="The last 1,440 of each interval that have a trade; times are those of the trades.",
         query=CandlesQuery,
         data=data.CandleList,
-        codes=(Code.UNKNOWN_INSTRUMENT, Code.INVALID_REQUEST),
+        codes=(Code.UNKNOWN_INSTRUMENT,),
     ),
     Operation(
         operation_id="list_instruments",
@@ -132,5 +153,16 @@ ROUTES: Final = (
         summary="Every instrument",
         description="With tick size, multiplier, and the reference price and price band of now.",
         data=data.InstrumentList,
+    ),
+    Operation(
+        operation_id="get_time",
+        method="GET",
+        path="/exchange/time",
+        topic=Topic.MARKET,
+        access=Access.PUBLIC,
+        handler=get_time,
+        summary="The server's time",
+        description="What timestamps are read from. Over the WebSocket `ping` answers it.",
+        data=data.ServerTime,
     ),
 )
