@@ -21,16 +21,11 @@ class TickerFeed(StateFeed):
     def __init__(self, market: MarketView, now_us: int) -> None:
         super().__init__(f"ticker.{market.instrument_id}", now_us)
         self._market = market
-        self._told: object = None
 
-    def news(self, timestamp_us: int) -> list[AnyEvent]:
-        market, session = self._market, self._market.tape.session
+    def figures(self) -> object:
+        session = self._market.tape.session
         # The session's trades tell of the last one too.
-        now = (market.best, None if session is None else (session.start_us, session.trades))
-        if now == self._told:
-            return []
-        self._told = now
-        return self._tell(timestamp_us)
+        return self._market.best, None if session is None else (session.start_us, session.trades)
 
     def state(self, seq: int, timestamp_us: int, prev_seq: int | None = None) -> AnyEvent:
         market, tape, decimal = self._market, self._market.tape, self._market.grid.decimal
@@ -68,15 +63,9 @@ class StatusFeed(StateFeed):
     def __init__(self, market: MarketView, now_us: int) -> None:
         super().__init__(f"status.{market.instrument_id}", now_us)
         self._market = market
-        self._told: object = (market.phase, market.reason, None)
 
-    def news(self, timestamp_us: int) -> list[AnyEvent]:
-        market = self._market
-        now = (market.phase, market.reason, market.indicative())
-        if now == self._told:
-            return []
-        self._told = now
-        return self._tell(timestamp_us)
+    def figures(self) -> object:
+        return self._market.phase, self._market.reason, self._market.indicative()
 
     def state(self, seq: int, timestamp_us: int, prev_seq: int | None = None) -> AnyEvent:
         market, found = self._market, self._market.indicative()

@@ -227,6 +227,25 @@ class StateFeed(ConflatedFeed):
     def __init__(self, name: str, now_us: int) -> None:
         super().__init__(name)
         self._timestamp_us = now_us
+        self._told: object = None
+
+    def light(self) -> None:
+        if not self.is_kept:
+            self._told = self.figures()
+        super().light()
+
+    def news(self, timestamp_us: int) -> list[AnyEvent]:
+        figures = self.figures()
+        if figures == self._told:
+            return []
+        self._told, self._timestamp_us = figures, timestamp_us
+        message = self.state(self.last_seq + 1, timestamp_us)
+        self.keep(message)
+        return [message]
+
+    @abstractmethod
+    def figures(self) -> object:
+        """What the message would tell, as cheaply as it can be compared."""
 
     @abstractmethod
     def state(self, seq: int, timestamp_us: int, prev_seq: int | None = None) -> AnyEvent:
@@ -237,12 +256,6 @@ class StateFeed(ConflatedFeed):
 
     def outcome(self, seq: int) -> list[AnyEvent]:
         return [self.state(self.last_seq, self._timestamp_us, seq)]
-
-    def _tell(self, timestamp_us: int) -> list[AnyEvent]:
-        self._timestamp_us = timestamp_us
-        message = self.state(self.last_seq + 1, timestamp_us)
-        self.keep(message)
-        return [message]
 
 
 class PhaseFeed(PublicFeed):
