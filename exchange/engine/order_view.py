@@ -7,12 +7,12 @@ So within a price the smaller number trades first.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 import msgspec
 
 from exchange.engine.depth import UNSHOWN, BookEvent
-from exchange.model.events import Acknowledged, Amended, Cancelled, Traded
+from exchange.model.events import Acknowledged, Amended, Cancelled, Traded, Uncrossed
 from exchange.model.types import Side
 
 _BUY = Side.BUY
@@ -98,8 +98,10 @@ class OrderView:
                 self._shift(event.order_id, -event.remaining)
             elif isinstance(event, Amended):
                 self._amend(event)
-            else:
+            elif isinstance(event, Uncrossed):
                 self._end_uncross()
+            else:
+                assert_never(event)
         if self._spent:
             self._forget_spent()
 

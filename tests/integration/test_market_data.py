@@ -238,3 +238,41 @@ async def _pages(exchange: WsExchange) -> list[str]:
         if "next_cursor" not in data:
             return starts
         params["after"] = data["next_cursor"]
+
+
+async def test_market_data_never_tells_of_what_is_not_published(
+    exchange: WsExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While publish is held up a settled trade is in no snapshot and no candle; then every channel has it."""
+    order = {"instrument_id": "FLOW", "quantity": 2, "price": 100.0}
+    buyer, _ = await exchange.socket(await exchange.team("Alpha", "player"))
+    seller, _ = await exchange.socket(await exchange.team("Beta", "player"))
+    publisher = exchange.exchange.path._publish._publisher
+    held: list[Any] = []
+    async with buyer, seller:
+        with monkeypatch.context() as patched:
+            patched.setattr(publisher, "publish", held.extend)
+            await buyer.result("order.new", **order, side="buy")
+            await seller.result("order.new", **order, side="sell", wait="settlement")
+            await buyer.result("order.new", **order, side="buy", wait="settlement")
+            before = await _fresh_states(exchange)
+            candles = await exchange.send("GET", "/exchange/candles/FLOW")
+            assert candles.json()["data"]["candles"] == []
+        assert before["book.FLOW"] == before["orders.FLOW"] == ({}, {})
+        assert not {"last_price", "best_bid"} & before["ticker.FLOW"].keys()
+        assert before["candles.FLOW.1d"] is None
+        publisher.publish(held)
+        after = await _fresh_states(exchange)
+        assert after["book.FLOW"] == ({100.0: 2}, {})
+        assert (after["ticker.FLOW"]["last_price"], after["ticker.FLOW"]["best_bid"]) == (100.0, 100.0)
+        assert after["candles.FLOW.1d"]["volume"] == 2
+
+
+async def _fresh_states(exchange: WsExchange) -> dict[str, Any]:
+    """What a stranger is told who subscribes now; a ping behind it says that there is no more."""
+    watcher = Watcher(exchange, None)
+    await watcher.connect()
+    async with watcher.socket:
+        await watcher.socket.result("ping")
+        watcher.take()
+    return {channel: client.state for channel, client in watcher.clients.items()}
