@@ -5,7 +5,7 @@ A flow is decoded first, so that neither loop pays for it. Inside the measured l
 bare      one step of ``for``, the tuple of seven fields unpacked, and a call of an empty function with them
 one       one step of ``for``, and a call of an empty function with the tuple: less than any engine can need
 matching  one step of ``for``, the tuple unpacked, two comparisons to tell actions apart, and the call of
-          Matcher.enter, cancel or amend: what Venue.apply calls for a NewOrder, CancelOrder or AmendOrder
+          Matcher.enter, Matcher.cancel or amend: what Venue.apply calls for the three commands of a flow
 
 Matching makes every event that the venue reports, and drops it. The loops take turns in one process; of each
 the best turn counts, in CPU time, so that the turns of other programs don't. Reports of recorded flows are
@@ -29,12 +29,13 @@ import msgspec
 from bench.flowgen import SHAPES, generate
 from bench.flows import ACCOUNT, RECORDED, FlowPlayer, Message, read_flow
 from exchange.base.streams import random_stream
+from exchange.engine.amending import amend
 from exchange.engine.book import Book
-from exchange.engine.matching import Matcher, TradeCounter
+from exchange.engine.matching import Matcher, VenueCounters
 from exchange.engine.venue import Venue
 from exchange.model.commands import AmendOrder, AnyCommand, CancelOrder, NewOrder, Record, SetPhase
 from exchange.model.presets import FLOW_INSTRUMENT, preset_rules
-from exchange.model.types import OrderType, Phase, Side, TimeInForce
+from exchange.model.types import OrderType, Phase, SelfTradePrevention, Side, TimeInForce
 
 Call: TypeAlias = tuple[int, int, int, Side, int, int, bool]
 """Action (0 new, 1 cancel, 2 amend), sequence, order number, side, price, quantity, and whether it rests.
@@ -48,7 +49,7 @@ BUY, SELL = Side.BUY, Side.SELL
 
 
 def _matcher() -> Matcher:
-    return Matcher(Book("FLOW", 33_504), TradeCounter(), prevent_self_trade=False)
+    return Matcher(Book("FLOW", 33_504), VenueCounters(), SelfTradePrevention.NONE)
 
 
 # --- flows --------------------------------------------------------------------------------------------
@@ -80,7 +81,7 @@ def _one(calls: Sequence[Call]) -> int:
 
 def _matching(calls: Sequence[Call]) -> int:
     matcher = _matcher()
-    enter, cancel, amend = matcher.enter, matcher.cancel, matcher.amend
+    enter, cancel = matcher.enter, matcher.cancel
     start = thread_time_ns()
     for action, sequence, number, side, price, quantity, rests in calls:
         if action == 0:
@@ -88,7 +89,7 @@ def _matching(calls: Sequence[Call]) -> int:
         elif action == 1:
             cancel(1, number)
         else:
-            amend(sequence, 1, number, quantity, price)
+            amend(matcher, sequence, 1, number, quantity, price)
     return thread_time_ns() - start
 
 

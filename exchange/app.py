@@ -29,10 +29,13 @@ from exchange.journal.protocol import Journal, JournalMissing
 from exchange.journal.stopped import StoppedJournal
 from exchange.log import get_logger
 from exchange.metrics import Metrics
-from exchange.model.commands import CancelOrders, SetPhase, Void
+from exchange.model.commands import CancelOrders, ExpireOrders, SetPhase, TriggerStops, Uncross, Void
+from exchange.model.phases import batched_instruments
 from exchange.model.roles import Role
 from exchange.model.rules import GameRules
+from exchange.pipeline.batch_clock import BatchClock
 from exchange.pipeline.core import Core
+from exchange.pipeline.expiry_clock import ExpiryClock
 from exchange.pipeline.guards import Guards, cancel_unwatched
 from exchange.pipeline.health import Health, State
 from exchange.pipeline.hub import Hub
@@ -121,6 +124,8 @@ class Exchange:
         self._admin_key = admin_key
         self._log = get_logger("exchange")
         self.market_clock: MarketClock
+        self.expiry_clock: ExpiryClock
+        self.batch_clock: BatchClock
         self.core: Core
         self.path: OrderPath
         self.hub: Hub
@@ -153,6 +158,11 @@ class Exchange:
             metrics=self.metrics,
         )
         self.market_clock = self._market_clock()
+        self.expiry_clock = ExpiryClock(
+            lambda: self.core.venue.next_expiry_us, clock=self._clock, submit=self._submit_by_clock
+        )
+        batched = batched_instruments(self.core.rules)
+        self.batch_clock = BatchClock(batched, self.core.venue, self._submit_by_clock)
         context = self._context()
         api = build_api(context, stream_routes(context, hub, publisher, epoch))
         self.api = ClientGone(api, self.metrics.client_gone.inc)
@@ -164,6 +174,10 @@ class Exchange:
         """Until :meth:`stop`, with everything accepted before it settled and published."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(every, self.config.market.check_interval_s, self.market_clock.check)
+            tasks.start_soon(every, self.config.market.check_interval_s, self.expiry_clock.check)
+            batch = self.core.rules.batch_auctions
+            if batch is not None:
+                tasks.start_soon(every, batch.interval_ms / 1_000, self.batch_clock.check)
             tasks.start_soon(every, SWITCH_CHECK_S, self.guards.expire)
             tasks.start_soon(self._tell_conflated)
             await self.path.run()
@@ -210,10 +224,10 @@ class Exchange:
             self.core.rules.schedule,
             Timers(grace_us=round(grace_s * 1e6), reopening_us=round(reopening_s * 1e6)),
             clock=self._clock,
-            submit=self._submit_phase,
+            submit=self._submit_by_clock,
         )
 
-    def _submit_phase(self, command: SetPhase) -> None:
+    def _submit_by_clock(self, command: SetPhase | ExpireOrders | Uncross) -> None:
         # A halted venue and a draining one sequence nothing: what is due now is due after the next start.
         if self.health.state in (State.STARTING, State.RUNNING):
             self.path.submit_system(command)
@@ -289,6 +303,8 @@ class Exchange:
             self._log.warning("the last run did not stop cleanly", sequence=self._journal.last_sequence)
             for wish in self.core.settlement.portfolio.outstanding():
                 self.path.submit_system(wish)
+            for instrument_id in self.core.venue.waiting_stops():
+                self.path.submit_system(TriggerStops(instrument_id))
         grace_s = self.config.journal.restart_grace_s
         if crashed and grace_s > 0:
             self._log.warning("market halted, cancels are taken", reopens_after_s=grace_s)

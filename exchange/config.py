@@ -18,13 +18,23 @@ from exchange.base import bounds
 from exchange.model.instrument import Instrument
 from exchange.model.presets import PRESETS, preset_rules
 from exchange.model.roles import Role
-from exchange.model.rules import Bands, GameRules
+from exchange.model.rules import Bands, BatchAuctions, Closing, GameRules
 from exchange.model.schedule import Schedule
 from exchange.model.types import SelfTradePrevention
 
 ENVIRONMENT_PREFIX = "EXCHANGE_"
 
-REPLACEABLE = ("instruments", "roles", "bands", "self_trade_prevention", "schedule", "max_teams", "seed")
+REPLACEABLE = (
+    "instruments",
+    "roles",
+    "bands",
+    "self_trade_prevention",
+    "schedule",
+    "closing",
+    "batch_auctions",
+    "max_teams",
+    "seed",
+)
 """Rules of a preset that ``[game]`` can replace."""
 
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
@@ -113,6 +123,8 @@ class GameConfig(Section, frozen=True, kw_only=True):
     bands: Bands | None = None
     self_trade_prevention: SelfTradePrevention | None = None
     schedule: Schedule | None = None
+    closing: Closing | None = None
+    batch_auctions: BatchAuctions | None = None
     max_teams: Count | None = None
 
 

@@ -19,6 +19,7 @@ from exchange.engine.venue import Venue
 from exchange.log import Logger
 from exchange.model.instrument import Instrument
 from exchange.model.rules import GameRules
+from exchange.model.types import TimeInForce
 from exchange.pipeline.guards import Guards
 from exchange.pipeline.health import Health
 from exchange.pipeline.intake import Intake
@@ -77,6 +78,11 @@ class ApiContext:
     def grids(self) -> PriceGrids:
         """The tick grid of every instrument."""
         return price_grids(self.rules.instruments)
+
+    @cached_property
+    def resting(self) -> TimeInForce:
+        """The time in force of an order that names none and may rest."""
+        return TimeInForce.DAY if self.rules.cancels_all_at_close else TimeInForce.GTC
 
     @cached_property
     def instruments(self) -> Mapping[str, Instrument]:

@@ -73,10 +73,48 @@ CATALOGUE: Final[Mapping[Code, ErrorEntry]] = {
         "Price within.",
     ),
     Code.ORDER_TYPE_CONTRADICTION: ErrorEntry(
-        400, "A limit order without a price, or a market order with one.", _FIX
+        400,
+        "A limit or stop_limit order without a price, a market or stop order with one, or a `stop_price` that"
+        " is missing, or given for what is no stop.",
+        _FIX,
     ),
     Code.TIME_IN_FORCE_NOT_ALLOWED: ErrorEntry(
-        400, "This order cannot have this `time_in_force`: a market order is `ioc`.", _FIX
+        400,
+        "An order of this type, in this phase or in this game, cannot have this `time_in_force`.",
+        _FIX,
+    ),
+    Code.CONTROL_CONTRADICTION: ErrorEntry(
+        400, "Two terms of the order exclude one another; `details.field` is one of them.", _FIX
+    ),
+    Code.POST_ONLY_NOT_ALLOWED: ErrorEntry(
+        409, "Before an auction no order can be post-only.", "Wait for continuous trading."
+    ),
+    Code.POST_ONLY_WOULD_TRADE: ErrorEntry(
+        409,
+        "At the new price the post-only order would trade; it stays as it was.",
+        "Amend to a price behind the other side.",
+    ),
+    Code.DISPLAY_QUANTITY_OUT_OF_RANGE: ErrorEntry(
+        400, "The `display_quantity` is larger than the order, or less than a hundredth of it.", _FIX
+    ),
+    Code.EXPIRES_AT_OUT_OF_RANGE: ErrorEntry(
+        400, "`expires_at` is not in the future, or more than 366 days away.", _FIX
+    ),
+    Code.REDUCE_ONLY_REFUSED: ErrorEntry(
+        400,
+        "With the open orders of its side filled, the order would do more than reduce the position.",
+        "Cancel orders of that side, or send a smaller one.",
+    ),
+    Code.REDUCE_ONLY_OPEN: ErrorEntry(
+        400,
+        "While a reduce-only order is open, all orders of its side together may not pass the position.",
+        "Cancel the reduce-only order first.",
+    ),
+    Code.SELF_TRADE_PREVENTION_NOT_ALLOWED: ErrorEntry(
+        400, "The game prevents self-trades, and `none` would let one happen.", _FIX
+    ),
+    Code.TOO_MANY_STOP_ORDERS: ErrorEntry(
+        400, "The team has 1,000 stop orders in the instrument.", "Cancel some of them."
     ),
     Code.CLIENT_ORDER_ID_REUSED: ErrorEntry(
         409, "The `client_order_id` belongs to a different order, `details.order_id`.", "Take a new one."

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from exchange.api.context import ApiContext
 from exchange.engine.tape import Candle
 from exchange.model.events import ExecutionReport
 from exchange.model.instrument import Instrument
+from exchange.model.phases import batch_interval_ms
 from exchange.model.reasons import Refusal
 from exchange.pipeline.responses import PendingRequest
 from exchange.services.game.teams import Team
@@ -15,6 +18,7 @@ from exchange.wire import data
 from exchange.wire.errors import http_status
 from exchange.wire.ids import auction_id_text, exec_id_text, order_id_text, team_id_text, trade_id_text
 from exchange.wire.prices import PriceGrid, money_decimal
+from exchange.wire.terms import shown_terms
 from exchange.wire.times import time_text
 from exchange.wire.views import average_price
 
@@ -22,7 +26,7 @@ from exchange.wire.views import average_price
 def order_view(order: Order, grid: PriceGrid) -> data.OrderView:
     """An order as it stands."""
     command = order.command
-    return data.OrderView(
+    view = data.OrderView(
         order_id=order_id_text(order.order_id),
         instrument_id=command.instrument_id,
         side=command.side,
@@ -39,6 +43,9 @@ def order_view(order: Order, grid: PriceGrid) -> data.OrderView:
         client_order_id=command.client_order_id,
         cancel_reason=order.cancel_reason,
     )
+    if command.terms is None:
+        return view
+    return replace(view, **shown_terms(command.terms, grid, order.stop_price_ticks))
 
 
 def execution_view(report: ExecutionReport, grid: PriceGrid) -> data.Execution:
@@ -104,6 +111,7 @@ def instrument_view(context: ApiContext, instrument: Instrument) -> data.Instrum
         expiry=instrument.expiry,
         low_band=None if band is None else grid.decimal(band[0]),
         high_band=None if band is None else grid.decimal(band[1]),
+        batch_interval_ms=batch_interval_ms(context.rules, instrument_id),
     )
 
 

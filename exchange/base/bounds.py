@@ -35,6 +35,12 @@ MAX_IN_FLIGHT_PER_CONNECTION: Final = 64
 MAX_BATCH_ORDERS: Final = 50
 """Orders of one batch, each of which counts as a request under way; more is INVALID_REQUEST."""
 
+# --- order controls ---------------------------------------------------------------------------------
+MAX_ICEBERG_SLICES: Final = 100
+"""Times the display quantity goes into an order; a smaller one is DISPLAY_QUANTITY_OUT_OF_RANGE."""
+MAX_EXPIRY_US: Final = 366 * 86_400_000_000
+"""How far ahead a GTD order may expire; later is EXPIRES_AT_OUT_OF_RANGE."""
+
 # --- responses --------------------------------------------------------------------------------------
 MAX_PENDING_REQUESTS: Final = 1_000
 """Requests waiting for their answer; beyond it 503 OVERLOADED."""
@@ -79,6 +85,21 @@ outnumber its live orders: one more and the heap is rebuilt."""
 MAX_DEAD_SURFACING: Final = 1_024
 """Dead entries that may surface one by one between two rebuilds, beside an eighth of the live ones; one more
 and the heap is rebuilt, so that no single command pays for a long run of them."""
+MAX_TRIGGERED_STOPS: Final = 1_000
+"""Stops that one command carries out; those beyond wait for a system command of their own."""
+MAX_STOP_ORDERS: Final = 1_000
+"""Live stop orders of one team in one instrument, triggered or not; one more is TOO_MANY_STOP_ORDERS."""
+MAX_QUOTE_GROUPS: Final = 100
+"""Groups of quotes that one team may protect; one more is TOO_MANY_QUOTE_GROUPS."""
+MAX_PROTECTION_FILLS: Final = 1_000
+"""Largest number of fills a protection may count to, and so the fills it remembers."""
+MAX_PROTECTION_US: Final = 3_600_000_000
+"""Longest window and longest freeze of a protection, an hour."""
+MAX_BATCH_QUOTES: Final = 50
+"""Quotes of one request, each of which counts as a request under way; more is INVALID_REQUEST."""
+MIN_BATCH_INTERVAL_MS: Final = 10
+MAX_BATCH_INTERVAL_MS: Final = 3_600_000
+"""Time between two batch auctions; rules beyond it cannot be played."""
 AUCTION_SLICE: Final = 256
 """Trades of an uncross, or cancels of a close, that are made and settled in one turn of the loop. A replay
 takes the same slices; what a slice has to tell one team fits the buffer of its socket."""

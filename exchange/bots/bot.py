@@ -20,6 +20,7 @@ from exchange.client import (
     OrderAmended,
     OrderBook,
     OrderCancelled,
+    OrderTriggered,
     Phase,
     PhaseChange,
     PositionUpdate,
@@ -57,6 +58,7 @@ class Bot:
             TradeEvent: self._traded,
             ExecutionReport: self.on_fill,
             NewOrderAck: self.on_ack,
+            OrderTriggered: self.on_trigger,
             OrderAmended: self.on_amend,
             OrderCancelled: self.on_cancel,
             PositionUpdate: self.on_position,
@@ -80,7 +82,10 @@ class Bot:
         """An order of the team traded."""
 
     async def on_ack(self, ack: NewOrderAck) -> None:
-        """An order of the team is in the market."""
+        """An order of the team is in the market, or a stop waits for its price."""
+
+    async def on_trigger(self, triggered: OrderTriggered) -> None:
+        """A stop of the team entered the market."""
 
     async def on_amend(self, amended: OrderAmended) -> None:
         """An order of the team was changed."""

@@ -14,7 +14,6 @@ from exchange.client import (
     ExecutionReport,
     OpenOrder,
     Side,
-    TimeInForce,
     TradeEvent,
 )
 
@@ -130,7 +129,7 @@ class MarketMaker(PacedBot):
         if orders:
             await self._move(orders[0], price)
         elif price is not None:
-            await self.send(market.instrument_id, side, self._quoting.size, price, TimeInForce.GTC)
+            await self.send(market.instrument_id, side, self._quoting.size, price)
 
     async def _move(self, order: OpenOrder, price: float | None) -> None:
         resting = order.remaining_quantity
@@ -143,7 +142,7 @@ class MarketMaker(PacedBot):
                 await self.amend(order, price=price, quantity=total)
             elif await self.cancel(order):
                 # What it has traded counts towards the size of an order: a new one takes its place.
-                await self.send(order.instrument_id, order.side, size, price, TimeInForce.GTC)
+                await self.send(order.instrument_id, order.side, size, price)
 
     def _is_off(self, order: OpenOrder, price: float) -> bool:
         if order.price is None:

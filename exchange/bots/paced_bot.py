@@ -76,7 +76,12 @@ class PacedBot(Bot):
         return max(0, left)
 
     async def send(
-        self, instrument_id: str, side: Side, quantity: int, price: float, time_in_force: TimeInForce
+        self,
+        instrument_id: str,
+        side: Side,
+        quantity: int,
+        price: float,
+        time_in_force: TimeInForce | None = None,
     ) -> OrderReceipt | None:
         """Send a limit order if pace and room allow; None when it was not sent or not taken."""
         quantity = min(quantity, self.room(instrument_id, side))

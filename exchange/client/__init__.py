@@ -29,7 +29,7 @@ from exchange.client.results import OrderReceipt
 from exchange.client.retries import Backoff, Retries
 from exchange.client.transport import Transport
 from exchange.model.order import OrderStatus
-from exchange.model.types import Interval, OrderType, Phase, Side, TimeInForce
+from exchange.model.types import Interval, OrderType, Phase, PostOnly, SelfTradePrevention, Side, TimeInForce
 from exchange.wire.data import CandleList, CandleView, OrderView
 from exchange.wire.events import (
     BookSnapshot,
@@ -42,6 +42,7 @@ from exchange.wire.events import (
     OrderCancelled,
     OrdersSnapshot,
     OrdersUpdate,
+    OrderTriggered,
     PhaseChange,
     PositionSnapshot,
     PositionUpdate,
@@ -87,6 +88,7 @@ __all__ = [
     "OrderReceipt",
     "OrderRequest",
     "OrderStatus",
+    "OrderTriggered",
     "OrderType",
     "OrderView",
     "OrdersSnapshot",
@@ -96,11 +98,13 @@ __all__ = [
     "PhaseChange",
     "PositionSnapshot",
     "PositionUpdate",
+    "PostOnly",
     "QueuedOrder",
     "RateLimited",
     "Reconnected",
     "Rejected",
     "Retries",
+    "SelfTradePrevention",
     "ServerFailed",
     "ServerStopping",
     "Side",

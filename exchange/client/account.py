@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec.structs import replace
@@ -18,15 +18,19 @@ from exchange.wire.events import (
     NewOrderAck,
     OrderAmended,
     OrderCancelled,
+    OrderTriggered,
     PositionSnapshot,
     PositionUpdate,
 )
 from exchange.wire.requests import OrderRequest
 
+_BEFORE_TRIGGER: Final = (OrderStatus.ACCEPTED, OrderStatus.UNTRIGGERED)
+
 
 class OpenOrder(msgspec.Struct, frozen=True, kw_only=True):
     """An order that may still trade. ``order_id`` is None until the exchange has answered, ``price`` for a
-    market order. ``acknowledged``: the private stream told of it.
+    market order. ``acknowledged``: the private stream told of it. ``stop_price`` is None for what is no stop,
+    and once it was triggered.
     """
 
     instrument_id: str
@@ -37,6 +41,8 @@ class OpenOrder(msgspec.Struct, frozen=True, kw_only=True):
     order_id: str | None = None
     client_order_id: str | None = None
     acknowledged: bool = False
+    stop_price: float | None = None
+    label: str | None = None
 
 
 class Account:
@@ -53,6 +59,7 @@ class Account:
         self._orders: dict[str, OpenOrder] = {}
         self._handlers: dict[type, Callable[[Any], None]] = {
             NewOrderAck: self._acknowledge,
+            OrderTriggered: self._trigger,
             ExecutionReport: self._fill,
             OrderAmended: self._amend,
             OrderCancelled: self._cancel,
@@ -112,7 +119,15 @@ class Account:
             order_id=event.order_id,
             client_order_id=event.client_order_id,
             acknowledged=True,
+            stop_price=event.stop_price,
+            label=event.label,
         )
+
+    def _trigger(self, event: OrderTriggered) -> None:
+        key = event.client_order_id or event.order_id
+        order = self._orders.get(key)
+        if order is not None:
+            self._orders[key] = replace(order, stop_price=None)
 
     def _fill(self, event: ExecutionReport) -> None:
         self._leave(event.client_order_id or event.order_id, event.remaining_quantity)
@@ -121,7 +136,9 @@ class Account:
         key = event.client_order_id or event.order_id
         order = self._orders.get(key)
         if order is not None:
-            self._orders[key] = replace(order, quantity=event.quantity, price=event.price)
+            self._orders[key] = replace(
+                order, quantity=event.quantity, price=event.price, stop_price=event.stop_price
+            )
         self._leave(key, event.remaining_quantity)
 
     def _cancel(self, event: OrderCancelled) -> None:
@@ -157,6 +174,8 @@ class Account:
                 remaining_quantity=request.quantity,
                 price=None if request.order_type is OrderType.MARKET else request.price,
                 client_order_id=key,
+                stop_price=request.stop_price,
+                label=request.label,
             )
 
     def accepted(self, client_order_id: str, order_id: str, status: OrderStatus | None) -> None:
@@ -189,4 +208,6 @@ def _of_view(view: OrderView) -> OpenOrder:
         order_id=view.order_id,
         client_order_id=view.client_order_id,
         acknowledged=view.status is not OrderStatus.ACCEPTED,
+        stop_price=view.stop_price if view.status in _BEFORE_TRIGGER else None,
+        label=view.label,
     )

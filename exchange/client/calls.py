@@ -62,21 +62,23 @@ def cancel_order(order_id: str) -> Call:
 
 
 def amend_order(order_id: str, request: AmendRequest) -> Call:
-    """Give an order a new total quantity, a new limit or both."""
+    """Give an order a new total quantity, limit or stop price."""
     name = _named(order_id)
     params = socket.AmendParams(
         order_id=name.order_id,
         client_order_id=name.client_order_id,
         quantity=request.quantity,
         price=request.price,
+        stop_price=request.stop_price,
     )
     return Call("PATCH", _order(order_id), data.OrderResult, request, "order.amend", params, is_command=True)
 
 
-def cancel_orders(instrument_id: str | None, side: Side | None) -> Call:
-    """Cancel every open order, or those in one instrument, of one side, or both."""
-    params = socket.CancelAllParams(instrument_id=instrument_id, side=side)
-    target = ORDERS + _query({"instrument_id": instrument_id, "side": None if side is None else side.value})
+def cancel_orders(instrument_id: str | None, side: Side | None, label: str | None) -> Call:
+    """Cancel every open order, or those in one instrument, of one side, with one label."""
+    params = socket.CancelAllParams(instrument_id=instrument_id, side=side, label=label)
+    side_name = None if side is None else side.value
+    target = ORDERS + _query({"instrument_id": instrument_id, "side": side_name, "label": label})
     return Call("DELETE", target, data.CancelAllResult, None, "orders.cancel_all", params, is_command=True)
 
 

@@ -234,4 +234,8 @@ def _found(view: OrderView) -> OrderReceipt:
 def _has(view: OrderView, request: AmendRequest) -> bool:
     if request.quantity is not None and view.quantity != request.quantity:
         return False
-    return request.price is None or (view.price is not None and isclose(view.price, request.price))
+    return _is_price(view.price, request.price) and _is_price(view.stop_price, request.stop_price)
+
+
+def _is_price(price: float | None, wanted: float | None) -> bool:
+    return wanted is None or (price is not None and isclose(price, wanted))

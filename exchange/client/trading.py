@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TypedDict, Unpack
 
 from msgspec.structs import replace
@@ -13,7 +14,7 @@ from exchange.client.errors import ExchangeError
 from exchange.client.order_entry import ClientOrderIds, OrderEntry
 from exchange.client.queries import order_name
 from exchange.client.results import OrderReceipt
-from exchange.model.types import OrderType, Side, TimeInForce
+from exchange.model.types import OrderType, PostOnly, SelfTradePrevention, Side, TimeInForce
 from exchange.wire.data import CancelAfter, CancelAllResult, DryRun
 from exchange.wire.queries import WaitFor
 from exchange.wire.requests import AmendRequest, OrderRequest
@@ -21,13 +22,23 @@ from exchange.wire.socket import NewOrderParams
 
 
 class Terms(TypedDict, total=False):
-    """Terms of an order beside instrument, side and quantity; see :meth:`Trading.order`."""
+    """Terms of an order beside instrument, side and quantity; docs/orders.md explains each.
+
+    ``price`` alone makes a limit order, ``stop_price`` a stop, both a stop-limit, neither a market order.
+    ``expires_at`` needs a time zone.
+    """
 
     price: float | None
     order_type: OrderType | None
     time_in_force: TimeInForce | None
     client_order_id: str | None
-    wait: WaitFor
+    stop_price: float | None
+    post_only: PostOnly | None
+    display_quantity: int | None
+    reduce_only: bool
+    expires_at: datetime | None
+    label: str | None
+    self_trade_prevention: SelfTradePrevention | None
 
 
 class Trading:
@@ -40,13 +51,27 @@ class Trading:
     _entry: OrderEntry
     _ids: ClientOrderIds
 
-    async def buy(self, instrument_id: str, quantity: int, **terms: Unpack[Terms]) -> OrderReceipt:
+    async def buy(
+        self,
+        instrument_id: str,
+        quantity: int,
+        *,
+        wait: WaitFor = WaitFor.VALIDATION,
+        **terms: Unpack[Terms],
+    ) -> OrderReceipt:
         """:meth:`order` to buy."""
-        return await self.order(instrument_id, Side.BUY, quantity, **terms)
+        return await self.order(instrument_id, Side.BUY, quantity, wait=wait, **terms)
 
-    async def sell(self, instrument_id: str, quantity: int, **terms: Unpack[Terms]) -> OrderReceipt:
+    async def sell(
+        self,
+        instrument_id: str,
+        quantity: int,
+        *,
+        wait: WaitFor = WaitFor.VALIDATION,
+        **terms: Unpack[Terms],
+    ) -> OrderReceipt:
         """:meth:`order` to sell."""
-        return await self.order(instrument_id, Side.SELL, quantity, **terms)
+        return await self.order(instrument_id, Side.SELL, quantity, wait=wait, **terms)
 
     async def order(
         self,
@@ -54,31 +79,22 @@ class Trading:
         side: Side,
         quantity: int,
         *,
-        price: float | None = None,
-        order_type: OrderType | None = None,
-        time_in_force: TimeInForce | None = None,
-        client_order_id: str | None = None,
         wait: WaitFor = WaitFor.VALIDATION,
+        **terms: Unpack[Terms],
     ) -> OrderReceipt:
-        """A limit order at ``price`` (good till cancelled), without one a market order (immediate or cancel).
+        """A limit order at ``price``, which rests; without one a market order, immediate or cancel.
 
-        Without ``client_order_id`` the client makes one. ``wait`` says which stage answers: with MATCHING or
-        SETTLEMENT the receipt has the order's state.
+        See :class:`Terms` for the rest. Without ``client_order_id`` the client makes one. ``wait`` says which
+        stage answers: with MATCHING or SETTLEMENT the receipt has the order's state.
         """
-        name = client_order_id or self._ids.next()
+        name = terms.get("client_order_id") or self._ids.next()
+        terms["client_order_id"] = name
         if self._caller.prefers_socket:
             params = NewOrderParams(
-                instrument_id=instrument_id,
-                side=side,
-                quantity=quantity,
-                price=price,
-                order_type=order_type,
-                time_in_force=time_in_force,
-                client_order_id=name,
-                wait=wait,
+                instrument_id=instrument_id, side=side, quantity=quantity, wait=wait, **terms
             )
             return await self._entry.place(params, name, calls.new_order_by_socket(params))
-        request = _request(instrument_id, side, quantity, price, order_type, time_in_force, name)
+        request = OrderRequest(instrument_id=instrument_id, side=side, quantity=quantity, **terms)
         return await self._entry.place(request, name, calls.new_order(request, wait))
 
     async def batch(
@@ -94,18 +110,9 @@ class Trading:
         ]
         return await self._entry.place_batch(named, wait)
 
-    async def validate(
-        self,
-        instrument_id: str,
-        side: Side,
-        quantity: int,
-        *,
-        price: float | None = None,
-        order_type: OrderType | None = None,
-        time_in_force: TimeInForce | None = None,
-    ) -> None:
+    async def validate(self, instrument_id: str, side: Side, quantity: int, **terms: Unpack[Terms]) -> None:
         """Return when the order would be accepted now, raise its refusal otherwise; nothing is entered."""
-        request = _request(instrument_id, side, quantity, price, order_type, time_in_force, None)
+        request = OrderRequest(instrument_id=instrument_id, side=side, quantity=quantity, **terms)
         await self._caller.safely(calls.Call("POST", f"{calls.ORDERS}/validate", DryRun, request))
 
     async def cancel(
@@ -120,21 +127,26 @@ class Trading:
         *,
         quantity: int | None = None,
         price: float | None = None,
+        stop_price: float | None = None,
         client_order_id: str | None = None,
     ) -> OrderReceipt:
-        """Give an order a new total quantity, a new limit or both. NotFound (AMEND_FAILED) when it has ended.
+        """Give an order a new total quantity, a new limit, or a stop that waits a new stop price.
 
-        Only a smaller quantity at the same price keeps the order's place in the queue.
+        NotFound (AMEND_FAILED) when it has ended. Only a smaller quantity at the same price keeps the order's
+        place in the queue.
         """
-        request = AmendRequest(quantity=quantity, price=price)
+        request = AmendRequest(quantity=quantity, price=price, stop_price=stop_price)
         return await self._entry.amend(order_name(order_id, client_order_id), request)
 
-    async def cancel_all(self, instrument_id: str | None = None, side: Side | None = None) -> int:
-        """Cancel every open order of the team, or those in one instrument, of one side, or both.
+    async def cancel_all(
+        self, instrument_id: str | None = None, side: Side | None = None, label: str | None = None
+    ) -> int:
+        """Cancel every open order of the team, or those in one instrument, of one side, with one label.
 
         They are cancelled on return. Gives how many the last attempt found: fewer where an answer got lost.
         """
-        result: CancelAllResult = await self._caller.safely(calls.cancel_orders(instrument_id, side))
+        call = calls.cancel_orders(instrument_id, side, label)
+        result: CancelAllResult = await self._caller.safely(call)
         return result.cancelled
 
     async def cancel_all_after(self, timeout_s: float) -> CancelAfter:
@@ -150,23 +162,3 @@ class Trading:
         target = f"{calls.ORDERS}/cancel_all_after"
         switch: CancelAfter = await self._caller.safely(calls.read(target, CancelAfter))
         return switch
-
-
-def _request(
-    instrument_id: str,
-    side: Side,
-    quantity: int,
-    price: float | None,
-    order_type: OrderType | None,
-    time_in_force: TimeInForce | None,
-    client_order_id: str | None,
-) -> OrderRequest:
-    return OrderRequest(
-        instrument_id=instrument_id,
-        side=side,
-        quantity=quantity,
-        price=price,
-        order_type=order_type,
-        time_in_force=time_in_force,
-        client_order_id=client_order_id,
-    )

@@ -9,7 +9,7 @@ from typing import Unpack
 import msgspec
 
 from exchange.base.bounds import DEMO_LATENCIES
-from exchange.client import ClientEvent, ExchangeClient, ExecutionReport, OrderReceipt, Side
+from exchange.client import ClientEvent, ExchangeClient, ExecutionReport, OrderReceipt, Side, WaitFor
 from exchange.client.trading import Terms
 from exchange.client.transport import Transport
 from exchange.model.types import Liquidity
@@ -78,12 +78,18 @@ class MeteredClient(ExchangeClient):
         self.on_event(self._count)
 
     async def order(
-        self, instrument_id: str, side: Side, quantity: int, **terms: Unpack[Terms]
+        self,
+        instrument_id: str,
+        side: Side,
+        quantity: int,
+        *,
+        wait: WaitFor = WaitFor.VALIDATION,
+        **terms: Unpack[Terms],
     ) -> OrderReceipt:
         """As the client's own, timed."""
         started_s = self._now_s()
         try:
-            return await super().order(instrument_id, side, quantity, **terms)
+            return await super().order(instrument_id, side, quantity, wait=wait, **terms)
         except Exception:
             self._meter.refused()
             raise
@@ -96,13 +102,18 @@ class MeteredClient(ExchangeClient):
         *,
         quantity: int | None = None,
         price: float | None = None,
+        stop_price: float | None = None,
         client_order_id: str | None = None,
     ) -> OrderReceipt:
         """As the client's own, timed."""
         started_s = self._now_s()
         try:
             return await super().amend(
-                order_id, quantity=quantity, price=price, client_order_id=client_order_id
+                order_id,
+                quantity=quantity,
+                price=price,
+                stop_price=stop_price,
+                client_order_id=client_order_id,
             )
         except Exception:
             self._meter.refused()

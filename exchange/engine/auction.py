@@ -14,9 +14,9 @@ from operator import sub
 import msgspec
 
 from exchange.base.bounds import AUCTION_SLICE
-from exchange.engine.book import MARKET_ASK, MARKET_BID, Book, BookSide, RestingOrder
-from exchange.engine.matching import Matcher, TradeCounter
-from exchange.model.events import AnyVenueEvent, LevelChange, Traded, Uncrossed
+from exchange.engine.book import HIDDEN, MARKET_ASK, MARKET_BID, Book, BookSide, RestingOrder
+from exchange.engine.matching import Matcher
+from exchange.model.events import AnyVenueEvent, DisplayChanged, LevelChange, Traded, Uncrossed
 from exchange.model.types import CancelReason, Side
 
 
@@ -79,10 +79,10 @@ def indicative(book: Book) -> Clearing | None:
     """What an uncross of ``book`` would come to now; None if nothing trades."""
     if not book.crosses:
         return None
-    return clearing(book.bids.totals, book.asks.totals, book.last_trade_ticks)
+    return clearing(book.bids.lots(), book.asks.lots(), book.last_trade_ticks)
 
 
-def uncross(matcher: Matcher, trades: TradeCounter, auction_id: int) -> Iterator[list[AnyVenueEvent]]:
+def uncross(matcher: Matcher, auction_id: int) -> Iterator[list[AnyVenueEvent]]:
     """Every trade of the auction, the levels it changed, and the end of what was meant for it alone.
 
     A slice may be empty: putting a side in order takes as long as hundreds of trades.
@@ -91,21 +91,20 @@ def uncross(matcher: Matcher, trades: TradeCounter, auction_id: int) -> Iterator
     book = matcher.book
     found = indicative(book)
     if found is not None:
-        yield from _trade(book, found, trades, auction_id)
+        yield from _trade(matcher, found, auction_id)
     if book.has_auction_only:
         yield from _end(matcher)
         book.has_auction_only = False
 
 
-def _trade(
-    book: Book, found: Clearing, trades: TradeCounter, auction_id: int
-) -> Iterator[list[AnyVenueEvent]]:
+def _trade(matcher: Matcher, found: Clearing, auction_id: int) -> Iterator[list[AnyVenueEvent]]:
+    book, counters = matcher.book, matcher.counters
     buys = _Fills(book, book.bids)
     yield []
     sells = _Fills(book, book.asks)
     yield []
     instrument_id, price_ticks, left = book.instrument_id, found.price_ticks, found.quantity
-    trade_id = trades.last
+    trade_id = counters.trade_id
     events: list[AnyVenueEvent] = []
     while left:
         buy, sell = buys.first(), sells.first()
@@ -131,11 +130,13 @@ def _trade(
         if len(events) >= AUCTION_SLICE:
             yield events
             events = []
-    trades.last = trade_id
-    levels = (*buys.commit(Side.BUY), *sells.commit(Side.SELL))
+    counters.trade_id = trade_id
+    shown = [*buys.commit(matcher, auction_id), *sells.commit(matcher, auction_id)]
+    levels = (*buys.levels(Side.BUY), *sells.levels(Side.SELL))
     book.last_trade_ticks = price_ticks
     yield [
         *events,
+        *shown,
         Uncrossed(instrument_id, auction_id, price_ticks, found.quantity, found.surplus, levels),
     ]
 
@@ -158,24 +159,38 @@ def _reason(order: RestingOrder) -> CancelReason:
 
 
 class _Fills:
-    """One side while it is filled from its first order on, in a copy: ``left`` lots of the first remain."""
+    """One side while it is filled from its first order on, in a copy: ``left`` lots of the first remain.
 
-    __slots__ = ("_by_account", "_order", "_orders", "_queue", "_side", "_taken", "left")
+    The hidden lots of icebergs come behind all that is shown at their price, in the order of their places.
+    """
+
+    __slots__ = ("_by_account", "_claims", "_icebergs", "_order", "_prices", "_queue", "_side", "left")
 
     def __init__(self, book: Book, side: BookSide) -> None:
         self._by_account = book.by_account
         self._side = side
         self._queue = dict(side.queue)
+        claims = list(side.queue)
+        if side.hidden:
+            claims += [entry + HIDDEN for entry, order in side.queue.items() if order.reserve]
+        claims.sort()
         # Sorted at once, looked up one by one: together they would be the longest step of all.
-        self._orders = map(side.queue.__getitem__, sorted(side.queue))
+        self._claims = iter(claims)
         self._order: RestingOrder | None = None
-        self._taken: dict[int, int] = {}
+        self._icebergs: dict[int, tuple[RestingOrder, int]] = {}
+        self._prices: dict[int, int] = {}
         self.left = 0
 
     def first(self) -> RestingOrder:
         if not self.left:
-            self._order = next(self._orders)
-            self.left = self._order.remaining
+            claim = next(self._claims)
+            order = self._side.queue.get(claim)
+            if order is None:
+                order = self._side.queue[claim - HIDDEN]
+                self.left = order.reserve
+            else:
+                self.left = order.remaining
+            self._order = order
         assert self._order is not None
         return self._order
 
@@ -183,25 +198,58 @@ class _Fills:
         order = self._order
         assert order is not None
         self.left -= lots
-        price_ticks = order.price_ticks
-        self._taken[price_ticks] = self._taken.get(price_ticks, 0) + lots
+        price_ticks, order_id = order.price_ticks, order.order_id
+        if order.reserve:
+            self._prices.setdefault(price_ticks, 0)
+            self._icebergs[order_id] = order, self._icebergs.get(order_id, (order, 0))[1] + lots
+            return
+        self._prices[price_ticks] = self._prices.get(price_ticks, 0) + lots
         if not self.left:
             del self._queue[order.entry]
-            del self._by_account[order.account][order.order_id]
+            del self._by_account[order.account][order_id]
 
-    def commit(self, side: Side) -> Iterator[LevelChange]:
-        """Put what is left in place of the side; gives the levels that differ."""
-        if self.left:
-            assert self._order is not None
-            self._order.remaining = self.left
-        book_side = self._side
-        book_side.queue = self._queue
-        totals = book_side.totals
-        for price_ticks, lots in self._taken.items():
-            left = totals[price_ticks] - lots
-            if left:
-                totals[price_ticks] = left
-            else:
-                del totals[price_ticks]
-            yield side, price_ticks, left
-        book_side.rebuild()
+    def commit(self, matcher: Matcher, auction_id: int) -> list[AnyVenueEvent]:
+        """Put what is left in place of the side; tells what icebergs show now."""
+        order = self._order
+        if self.left and order is not None and not order.reserve:
+            order.remaining = self.left
+        side = self._side
+        side.queue = self._queue
+        for price_ticks, lots in self._prices.items():
+            if lots:
+                side.show(price_ticks, -lots)
+        events = [
+            self._settle_iceberg(iceberg, taken, matcher, auction_id)
+            for iceberg, taken in self._icebergs.values()
+        ]
+        side.rebuild()
+        return events
+
+    def _settle_iceberg(
+        self, order: RestingOrder, taken: int, matcher: Matcher, auction_id: int
+    ) -> AnyVenueEvent:
+        side, price_ticks, before, left = self._side, order.price_ticks, order.remaining, order.left - taken
+        side.show(price_ticks, -before)
+        side.hide(price_ticks, -order.reserve)
+        del side.queue[order.entry]
+        if not left:
+            del self._by_account[order.account][order.order_id]
+            order.remaining = 0
+        elif taken < before:
+            order.remaining = before - taken
+        else:
+            order.show(left)
+            matcher.counters.extra_places += 1
+            order.entry = matcher.entry(order.side, price_ticks, auction_id)
+        if left:
+            side.queue[order.entry] = order
+            side.show(price_ticks, order.remaining)
+            if order.reserve:
+                side.hide(price_ticks, order.reserve)
+        shown = order.remaining - (before - taken)
+        return DisplayChanged(order.order_id, matcher.book.instrument_id, order.side, price_ticks, shown)
+
+    def levels(self, side: Side) -> Iterator[LevelChange]:
+        """The levels that it took from, as they are now."""
+        for price_ticks in self._prices:
+            yield side, price_ticks, self._side.totals.get(price_ticks, 0)

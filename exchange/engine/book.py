@@ -1,7 +1,8 @@
 """The book of one instrument: orders at rest, in price-time priority.
 
-Each side is a ``heapq`` with one integer per order, made of its price and of the sequence of the command that
-gave the order its place. The smallest entry of a side is its best price and, within that, its oldest claim.
+Each side is a ``heapq`` with one integer per order, made of its price and of its place, a number that rises
+with every claim on a price. The smallest entry of a side is its best price and, within that, the oldest
+claim.
 
 An order that leaves from within the heap leaves its entry behind, dead. Dead entries are dropped as they come
 to the top, so that the top is always live, and swept out before they outnumber the live ones: space and time
@@ -18,17 +19,25 @@ from typing import Final, TypeAlias
 import msgspec
 
 from exchange.base.bounds import MAX_DEAD_ENTRIES, MAX_DEAD_SURFACING, MAX_PRICE_TICKS
+from exchange.engine.stops import StopBook
+from exchange.model.commands import OrderTerms
 from exchange.model.types import Side
 
 PRIORITY_BITS: Final = 40
 MAX_SEQUENCE: Final = 2 ** (PRIORITY_BITS - 1) - 1
-"""Sequences of more commands than any game will see; the sum of two still fits beside a price."""
+"""Places of more commands than any game will see; the sum of two still fits beside a price.
+
+The place of a command is its sequence plus the places that icebergs and stops took for themselves before it.
+"""
 
 CROSSING: Final = 1 << PRIORITY_BITS
 """A bid and an ask cross when the sum of their entries is below this.
 
-The prices in the sum are ask minus bid, and two sequences never carry into them.
+The prices in the sum are ask minus bid, and two places never carry into them.
 """
+
+HIDDEN: Final = 1 << (PRIORITY_BITS - 1)
+"""Added to an entry: where the hidden lots of an iceberg stand in an auction, behind what is shown."""
 
 MARKET_BID: Final = MAX_PRICE_TICKS + 1
 MARKET_ASK: Final = 0
@@ -39,7 +48,10 @@ Level: TypeAlias = tuple[int, int]
 
 
 class RestingOrder(msgspec.Struct, gc=False):
-    """An order in the book. ``quantity`` is its total (FIX OrderQty), ``entry`` its integer in the heap."""
+    """An order in the book. ``quantity`` is its total (FIX OrderQty), ``entry`` its integer in the heap.
+
+    ``remaining`` lots are shown and may trade now; an iceberg has ``reserve`` more behind them.
+    """
 
     order_id: int
     account: int
@@ -49,12 +61,33 @@ class RestingOrder(msgspec.Struct, gc=False):
     remaining: int
     entry: int
     auction_only: bool = False
-    """Whether the next uncross ends what it leaves: a market or immediate-or-cancel order of a call."""
+    """Whether the next uncross ends what it leaves: an order of a call that is for its auction alone."""
+    reserve: int = 0
+    terms: OrderTerms | None = None
+    is_day: bool = False
+    """Whether the close ends it in a game that keeps other orders overnight."""
 
     @property
-    def priority(self) -> int:
-        """Sequence of the command that gave the order its place."""
+    def place(self) -> int:
+        """Which claim on its price it is; a lower one comes first."""
         return self.entry % CROSSING
+
+    @property
+    def left(self) -> int:
+        """All lots that may still trade (FIX LeavesQty)."""
+        return self.remaining + self.reserve
+
+    def show(self, left: int) -> None:
+        """Let ``left`` lots be left, of which an iceberg shows no more than it may."""
+        shown = None if self.terms is None else self.terms.display_quantity
+        self.remaining = left if shown is None else min(shown, left)
+        self.reserve = left - self.remaining
+
+    def lower(self, lots: int) -> None:
+        """Give up ``lots``, those that nobody sees first."""
+        hidden = min(lots, self.reserve)
+        self.reserve -= hidden
+        self.remaining -= lots - hidden
 
 
 class BestPrices(msgspec.Struct, frozen=True, gc=False):
@@ -74,17 +107,19 @@ class Depth(msgspec.Struct, frozen=True):
 
 
 class BookSide:
-    """One side. ``heap`` orders the entries, ``queue`` has the live ones, ``totals`` the lots at each price.
+    """One side. ``heap`` orders the entries, ``queue`` has the live ones, ``totals`` the lots that are shown
+    at each price and ``hidden`` those that are not.
 
     ``dead`` counts the entries of ``heap`` that are not in ``queue``; the top of the heap never is one.
     """
 
-    __slots__ = ("_surfaced", "dead", "heap", "queue", "totals")
+    __slots__ = ("_surfaced", "dead", "heap", "hidden", "queue", "totals")
 
     def __init__(self) -> None:
         self.heap: list[int] = []
         self.queue: dict[int, RestingOrder] = {}
         self.totals: dict[int, int] = {}
+        self.hidden: dict[int, int] = {}
         self.dead = 0
         self._surfaced = 0
 
@@ -94,6 +129,30 @@ class BookSide:
         heappush(self.heap, entry)
         self.queue[entry] = order
         totals[price] = totals.get(price, 0) + order.remaining
+        if order.reserve:
+            self.hide(price, order.reserve)
+
+    def hide(self, price_ticks: int, lots: int) -> None:
+        """``lots`` more are hidden at the price, fewer where negative."""
+        left = self.hidden.get(price_ticks, 0) + lots
+        if left:
+            self.hidden[price_ticks] = left
+        else:
+            del self.hidden[price_ticks]
+
+    def show(self, price_ticks: int, lots: int) -> None:
+        """``lots`` more are shown at the price, fewer where negative."""
+        left = self.totals.get(price_ticks, 0) + lots
+        if left:
+            self.totals[price_ticks] = left
+        else:
+            del self.totals[price_ticks]
+
+    def lots(self) -> dict[int, int]:
+        """All lots at each price, hidden ones too."""
+        if not self.hidden:
+            return self.totals
+        return {price: lots + self.hidden.get(price, 0) for price, lots in self.totals.items()}
 
     def take_out(self, order: RestingOrder) -> None:
         """Remove an order from wherever it is."""
@@ -105,6 +164,8 @@ class BookSide:
             totals[price_ticks] = left
         else:
             del totals[price_ticks]
+        if order.reserve:
+            self.hide(price_ticks, -order.reserve)
         if self.heap[0] == entry:
             heappop(self.heap)
             if self.dead:
@@ -148,10 +209,23 @@ class BookSide:
         """Every order, the one that trades first first."""
         return (self.queue[entry] for entry in sorted(self.queue))
 
+    def ahead(self, opposite: int) -> Iterator[RestingOrder]:
+        """The orders that cross the entry ``opposite``, first first; looks no further than it is asked."""
+        heap, queue = self.heap, self.queue
+        frontier = [(heap[0], 0)] if heap else []
+        while frontier and frontier[0][0] + opposite < CROSSING:
+            entry, at = heappop(frontier)
+            if entry in queue:
+                yield queue[entry]
+            for child in (2 * at + 1, 2 * at + 2):
+                if child < len(heap):
+                    heappush(frontier, (heap[child], child))
+
     def clear(self) -> None:
         """Remove every order."""
         self.queue.clear()
         self.totals.clear()
+        self.hidden.clear()
         self.rebuild()
 
 
@@ -172,9 +246,18 @@ class Book:
 
     ``by_account`` finds an order by its account and number; ``last_trade_ticks`` starts as the first price.
     In a call the sides may cross; ``has_auction_only`` once an order came that the uncross will end.
+    ``stops`` wait beside the book.
     """
 
-    __slots__ = ("asks", "bids", "by_account", "has_auction_only", "instrument_id", "last_trade_ticks")
+    __slots__ = (
+        "asks",
+        "bids",
+        "by_account",
+        "has_auction_only",
+        "instrument_id",
+        "last_trade_ticks",
+        "stops",
+    )
 
     def __init__(self, instrument_id: str, first_price_ticks: int) -> None:
         self.instrument_id = instrument_id
@@ -183,6 +266,7 @@ class Book:
         self.by_account: defaultdict[int, dict[int, RestingOrder]] = defaultdict(dict)
         self.last_trade_ticks = first_price_ticks
         self.has_auction_only = False
+        self.stops = StopBook()
 
     @property
     def crosses(self) -> bool:
@@ -207,7 +291,7 @@ class Book:
         return best_levels(self.bids.totals, self.asks.totals, limit)
 
     def clear(self) -> list[RestingOrder]:
-        """Empty the book; gives the orders that were in it."""
+        """Empty the book but for its stops; gives the orders that were in it."""
         orders = [*self.bids.queue.values(), *self.asks.queue.values()]
         self.bids.clear()
         self.asks.clear()
@@ -222,16 +306,20 @@ class Book:
             self.last_trade_ticks,
             [_order_state(order) for order in self.bids.orders()],
             [_order_state(order) for order in self.asks.orders()],
+            self.stops.state(),
         ]
 
 
-def _order_state(order: RestingOrder) -> list[int]:
+def _order_state(order: RestingOrder) -> list[object]:
     return [
         order.order_id,
         order.account,
         order.price_ticks,
         order.quantity,
         order.remaining,
-        order.priority,
+        order.place,
         order.auction_only,
+        order.reserve,
+        order.terms,
+        order.is_day,
     ]

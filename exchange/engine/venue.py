@@ -3,34 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from operator import attrgetter
+from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from exchange.base.bounds import AUCTION_SLICE
+from exchange.base.bounds import AUCTION_SLICE, MAX_TRIGGERED_STOPS
+from exchange.engine import controls
+from exchange.engine.amending import amend
 from exchange.engine.auction import Clearing, indicative, uncross
 from exchange.engine.bands import market_order_price, price_bands
 from exchange.engine.book import MARKET_ASK, MARKET_BID, MAX_SEQUENCE, BestPrices, Book, Depth
-from exchange.engine.matching import Matcher, TradeCounter
+from exchange.engine.expiries import Expiries, Expiry
+from exchange.engine.matching import Matcher, VenueCounters
 from exchange.engine.order_view import RestingLots
+from exchange.engine.protection import Protection, Protections
+from exchange.engine.stops import StopOrder
 from exchange.model.commands import (
+    NO_TERMS,
     AmendOrder,
     AnyCommand,
     CancelOrder,
     CancelOrders,
     CancelScope,
     DisableTeam,
+    ExpireOrders,
     NewOrder,
+    OrderTerms,
     Record,
     SetPhase,
+    SetProtection,
+    TriggerStops,
+    Uncross,
 )
-from exchange.model.events import AnyVenueEvent, Cancelled, PhaseChanged
-from exchange.model.phases import MarketPhases, Matching, first_phase
-from exchange.model.rules import GameRules
-from exchange.model.types import CancelReason, Phase, SelfTradePrevention, Side, TimeInForce
+from exchange.model.events import AnyVenueEvent, PhaseChanged, StopsWaiting
+from exchange.model.phases import MarketPhases, Matching, batched_instruments, first_phase
+from exchange.model.rules import ClosingCancels, GameRules
+from exchange.model.types import CancelReason, Phase, Side, TimeInForce
 
-_IOC = TimeInForce.IOC
+_IOC, _FOK = TimeInForce.IOC, TimeInForce.FOK
 _NO_LIQUIDITY = CancelReason.NO_LIQUIDITY
 _EVERYWHERE = (CancelScope(),)
 
@@ -47,18 +58,23 @@ class Venue:
     """A function of the records applied to it. What validate lets through, it never refuses: it asserts."""
 
     def __init__(self, rules: GameRules) -> None:
-        prevent = rules.self_trade_prevention is SelfTradePrevention.CANCEL_TAKER
-        self._phases = MarketPhases(first_phase(rules))
-        self._trades = TradeCounter()
+        self._phases = MarketPhases(first_phase(rules), batched_instruments(rules))
+        self._counters = VenueCounters()
+        # A game that keeps orders overnight has to know which of them to end.
+        self._day = TimeInForce.DAY if rules.closing.cancels is ClosingCancels.DAY else None
         self._bands = price_bands(rules)
         self._books = {
             each.instrument_id: Book(each.instrument_id, each.first_price_ticks) for each in rules.instruments
         }
         self._matchers = {
-            instrument_id: Matcher(book, self._trades, prevent) for instrument_id, book in self._books.items()
+            instrument_id: Matcher(book, self._counters, rules.self_trade_prevention)
+            for instrument_id, book in self._books.items()
         }
-        for matcher in self._matchers.values():
-            matcher.in_call = not self._phases.is_plain
+        self._expiries = Expiries(lambda each: self._is_live(each.account, each.instrument_id, each.order_id))
+        self._protections = Protections()
+        self._now_us = 0
+        for instrument_id, matcher in self._matchers.items():
+            matcher.in_call = not self._phases.is_plain or self._phases.is_call(instrument_id)
 
     def apply(self, record: Record) -> list[AnyVenueEvent]:
         """Carry out a command; gives its events in the order in which they happened."""
@@ -67,7 +83,9 @@ class Venue:
         handle = _HANDLERS.get(type(command))
         if handle is None:
             return [event for events in self.steps(record) for event in events]
-        return handle(self, record.sequence, command)
+        self._now_us = record.timestamp_us
+        events = handle(self, record.sequence, command)
+        return self._protect(events) if self._protections.orders else events
 
     def steps(self, record: Record) -> Iterator[list[AnyVenueEvent]]:
         """The same in slices, for a command that may take long. Nothing else may be applied in between.
@@ -75,21 +93,46 @@ class Venue:
         What is read meanwhile is each book from before its uncross; all slices are to be taken.
         """
         command = record.command
-        if not isinstance(command, SetPhase):
-            if type(command) in _HANDLERS:
-                yield self.apply(record)
+        if type(command) in _HANDLERS:
+            yield self.apply(record)
             return
+        self._now_us = record.timestamp_us
+        steps: Iterable[list[AnyVenueEvent]] = ()
+        if isinstance(command, ExpireOrders):
+            steps = self._expire(command)
+        elif isinstance(command, SetPhase):
+            steps = self._set_phase(record, command)
+        elif isinstance(command, Uncross):
+            steps = self._uncross_batch(record.sequence, command.instrument_id)
+        for events in steps:
+            yield self._protect(events) if self._protections.orders else events
+
+    def _set_phase(self, record: Record, command: SetPhase) -> Iterator[list[AnyVenueEvent]]:
         phases, instrument_id = self._phases, command.instrument_id
         phases.apply(command, record.timestamp_us)
         phase = phases.market.phase if instrument_id is None else phases.of(instrument_id)
         yield [PhaseChanged(phase, command.reason, instrument_id)]
         if command.phase is Phase.CLOSED:
-            yield from self._cancel_all()
+            yield from self._close()
         for matcher in self._matchers_within(CancelScope(instrument_id)):
             rule = phases.rule_of(matcher.book.instrument_id)
             if rule.ends_calls:
-                yield from uncross(matcher, self._trades, record.sequence)
-            matcher.in_call = rule.match is not Matching.CONTINUOUS
+                yield from uncross(matcher, record.sequence)
+            is_continuous = rule.match is Matching.CONTINUOUS
+            matcher.in_call = not is_continuous or phases.is_call(matcher.book.instrument_id)
+            if matcher.stops.orders:
+                yield self._trigger_stops(matcher, record.sequence)
+
+    def _uncross_batch(self, sequence: int, instrument_id: str) -> Iterator[list[AnyVenueEvent]]:
+        # By now the instrument may be halted, or the market closed: then there is no batch to end.
+        matcher = self._matchers[instrument_id]
+        if self._may_trade(instrument_id):
+            yield from uncross(matcher, sequence)
+            if matcher.stops.orders:
+                yield self._trigger_stops(matcher, sequence)
+
+    def _may_trade(self, instrument_id: str) -> bool:
+        return self._phases.rule_of(instrument_id).match is Matching.CONTINUOUS
 
     # --- reading ------------------------------------------------------------------------------------
 
@@ -115,8 +158,16 @@ class Venue:
 
     def indicative(self, instrument_id: str) -> Clearing | None:
         """What an uncross would come to now; None where no call is on, or nothing would trade."""
-        is_call = self._phases.rule_of(instrument_id).is_call
-        return indicative(self._books[instrument_id]) if is_call else None
+        return indicative(self._books[instrument_id]) if self._phases.is_call(instrument_id) else None
+
+    def is_call(self, instrument_id: str) -> bool:
+        """Whether orders rest until an uncross."""
+        return self._phases.is_call(instrument_id)
+
+    def wants_uncross(self, instrument_id: str) -> bool:
+        """Whether a batch auction would do anything: orders cross, or some are for this auction alone."""
+        book = self._books[instrument_id]
+        return (book.crosses or book.has_auction_only) and self._may_trade(instrument_id)
 
     def phase_of(self, instrument_id: str) -> Phase:
         """The phase of one instrument."""
@@ -125,6 +176,27 @@ class Venue:
     def reference(self, instrument_id: str) -> int:
         """Price in ticks of the last trade; before any, the first price of the instrument."""
         return self._books[instrument_id].last_trade_ticks
+
+    @property
+    def next_expiry_us(self) -> int | None:
+        """When the next order that is good till a date ends."""
+        return self._expiries.next_us
+
+    def is_frozen(self, account: int, quote_group: str, now_us: int) -> bool:
+        """Whether protection has ended the quotes of this group and keeps new ones out."""
+        return self._protections.is_frozen(account, quote_group, now_us)
+
+    def protection(self, account: int, quote_group: str) -> Protection | None:
+        """The protection of a group of quotes, to read."""
+        return self._protections.of(account, quote_group)
+
+    def waiting_stops(self) -> list[str]:
+        """Instruments with stops that were reached and are still to take their turn, though they could."""
+        return [
+            instrument_id
+            for instrument_id, matcher in self._matchers.items()
+            if matcher.stops.has_reached and self._may_trade(instrument_id)
+        ]
 
     def band(self, instrument_id: str) -> tuple[int, int] | None:
         """Lowest and highest price in ticks an order may have; None where bands are disabled."""
@@ -137,7 +209,13 @@ class Venue:
 
     def state(self) -> object:
         """Canonical content for the state hash: equal for equal venues, however they came about."""
-        return [self._phases.state(), self._trades.last, [book.state() for book in self._books.values()]]
+        protections = self._protections.state()
+        return [
+            self._phases.state(),
+            self._counters,
+            protections,
+            [book.state() for book in self._books.values()],
+        ]
 
     def statistics(self) -> VenueStatistics:
         """Sizes of the books, for metrics."""
@@ -151,37 +229,137 @@ class Venue:
     # --- one command each ---------------------------------------------------------------------------
 
     def _new_order(self, sequence: int, order: NewOrder) -> list[AnyVenueEvent]:
-        matcher, price_ticks = self._matchers[order.instrument_id], order.price_ticks
-        if not self._phases.is_plain and matcher.in_call:
-            return self._hold(sequence, order, matcher)
-        if price_ticks is None:
+        matcher, price_ticks, time_in_force = (
+            self._matchers[order.instrument_id],
+            order.price_ticks,
+            order.time_in_force,
+        )
+        if order.terms is not None or time_in_force is _FOK or time_in_force is self._day:
+            events = self._new_order_with_terms(sequence, order, matcher)
+        elif matcher.in_call:
+            events = self._hold(sequence, order, matcher)
+        elif price_ticks is None:
             price_ticks = market_order_price(order.side, self.band(order.instrument_id))
-            return matcher.enter(
+            events = matcher.enter(
                 sequence, order.account, order.side, price_ticks, order.quantity, False, _NO_LIQUIDITY
             )
-        rests = order.time_in_force is not _IOC
-        return matcher.enter(sequence, order.account, order.side, price_ticks, order.quantity, rests)
+        else:
+            rests = time_in_force is not _IOC
+            events = matcher.enter(sequence, order.account, order.side, price_ticks, order.quantity, rests)
+        if matcher.stops.orders:
+            events += self._trigger_stops(matcher, sequence)
+        return events
+
+    def _new_order_with_terms(self, sequence: int, order: NewOrder, matcher: Matcher) -> list[AnyVenueEvent]:
+        terms = order.all_terms
+        expires_at_us, quote_group = terms.expires_at_us, terms.quote_group
+        if quote_group is not None:
+            if self._protections.is_frozen(order.account, quote_group, self._now_us):
+                return controls.refuse(sequence, order, CancelReason.MARKET_MAKER_PROTECTION)
+            self._protections.entered(sequence, order.account, quote_group)
+        if order.order_type.is_stop:
+            assert self._phases.rule_of(order.instrument_id).submit
+            events = controls.park(matcher, sequence, order)
+        elif matcher.in_call:
+            events = self._hold(sequence, order, matcher)
+        else:
+            events = controls.enter(matcher, sequence, order, self._limit(order), self._is_day(order))
+        if expires_at_us is not None:
+            self._expiries.add(Expiry(expires_at_us, sequence, order.account, order.instrument_id))
+        return events
+
+    def _limit(self, order: NewOrder) -> int:
+        if order.price_ticks is not None:
+            return order.price_ticks
+        return market_order_price(order.side, self.band(order.instrument_id))
+
+    def _is_day(self, order: NewOrder) -> bool:
+        # A quote is for the day whatever it says.
+        return order.time_in_force is self._day or order.all_terms.quote_group is not None
 
     def _hold(self, sequence: int, order: NewOrder, matcher: Matcher) -> list[AnyVenueEvent]:
         assert self._phases.rule_of(order.instrument_id).submit
         price_ticks = order.price_ticks
-        if price_ticks is None:
-            price_ticks = MARKET_BID if order.side is Side.BUY else MARKET_ASK
         return matcher.hold(
-            sequence, order.account, order.side, price_ticks, order.quantity, not order.can_rest
+            sequence,
+            order.account,
+            order.side,
+            _unpriced(order.side) if price_ticks is None else price_ticks,
+            order.quantity,
+            not order.can_rest,
+            order.terms,
+            self._is_day(order),
         )
+
+    def _trigger_stops(self, matcher: Matcher, sequence: int) -> list[AnyVenueEvent]:
+        """Let reached stops take their turn, each as part of the command that reached it."""
+        events: list[AnyVenueEvent] = []
+        stops = matcher.stops
+        if not self._may_trade(matcher.book.instrument_id):
+            return events
+        stops.reach(matcher.book.last_trade_ticks)
+        for _ in range(MAX_TRIGGERED_STOPS):
+            stop = stops.next()
+            if stop is None:
+                return events
+            events += controls.trigger(
+                matcher, sequence, stop, self._stop_limit(stop), self._is_day(stop.command)
+            )
+            stops.reach(matcher.book.last_trade_ticks)
+        if stops.has_reached:
+            events.append(StopsWaiting(matcher.book.instrument_id))
+        return events
+
+    def _stop_limit(self, stop: StopOrder) -> int:
+        if stop.price_ticks is not None:
+            return stop.price_ticks
+        side, instrument_id = stop.command.side, stop.command.instrument_id
+        if self._matchers[instrument_id].in_call:
+            return _unpriced(side)
+        return market_order_price(side, self.band(instrument_id))
 
     def _cancel_order(self, _sequence: int, command: CancelOrder) -> list[AnyVenueEvent]:
         return self._matchers[command.instrument_id].cancel(command.account, command.order_id)
 
     def _amend_order(self, sequence: int, command: AmendOrder) -> list[AnyVenueEvent]:
         assert self._phases.is_plain or self._phases.rule_of(command.instrument_id).submit
-        return self._matchers[command.instrument_id].amend(
-            sequence, command.account, command.order_id, command.quantity, command.price_ticks
+        matcher = self._matchers[command.instrument_id]
+        events = amend(
+            matcher,
+            sequence,
+            command.account,
+            command.order_id,
+            command.quantity,
+            command.price_ticks,
+            command.stop_price_ticks,
         )
+        if matcher.stops.orders:
+            events += self._trigger_stops(matcher, sequence)
+        return events
 
     def _cancel_orders(self, _sequence: int, command: CancelOrders) -> list[AnyVenueEvent]:
         return self._cancel_within(command.account, command.scopes, command.reason)
+
+    def _set_protection(self, _sequence: int, command: SetProtection) -> list[AnyVenueEvent]:
+        account, scope = command.account, CancelScope(quote_group=command.quote_group)
+        live = [
+            order_id for matcher in self._matchers.values() for order_id in _within(matcher, account, scope)
+        ]
+        self._protections.set(command, live)
+        return []
+
+    def _protect(self, events: list[AnyVenueEvent]) -> list[AnyVenueEvent]:
+        """What market-maker protection adds to the events of a command."""
+        for account, quote_group in self._protections.take(events, self._now_us, self._is_resting):
+            scopes = (CancelScope(quote_group=quote_group),)
+            events += self._cancel_within(account, scopes, CancelReason.MARKET_MAKER_PROTECTION)
+        return events
+
+    def _is_resting(self, account: int, order_id: int) -> bool:
+        return any(order_id in book.by_account.get(account, {}) for book in self._books.values())
+
+    def _trigger(self, sequence: int, command: TriggerStops) -> list[AnyVenueEvent]:
+        return self._trigger_stops(self._matchers[command.instrument_id], sequence)
 
     def _disable_team(self, _sequence: int, command: DisableTeam) -> list[AnyVenueEvent]:
         if not command.disabled:
@@ -193,16 +371,13 @@ class Venue:
     def _cancel_within(
         self, account: int, scopes: Iterable[CancelScope], reason: CancelReason
     ) -> list[AnyVenueEvent]:
-        found = {
-            order.order_id: matcher
-            for scope in scopes
-            for matcher in self._matchers_within(scope)
-            for order in matcher.book.by_account.get(account, {}).values()
-            if scope.side is None or scope.side is order.side
-        }
+        found: dict[int, Matcher] = {}
+        for scope in scopes:
+            for matcher in self._matchers_within(scope):
+                found.update((order_id, matcher) for order_id in _within(matcher, account, scope))
         return [
             event
-            for order_id, matcher in sorted(found.items())
+            for order_id, matcher in sorted(found.items(), key=itemgetter(0))
             for event in matcher.cancel(account, order_id, reason)
         ]
 
@@ -211,23 +386,76 @@ class Venue:
             return self._matchers.values()
         return (self._matchers[scope.instrument_id],)
 
-    def _cancel_all(self) -> Iterator[list[AnyVenueEvent]]:
-        # Books are emptied whole: taking out order by order would hold the loop three times as long.
-        cancelled: list[AnyVenueEvent] = [
-            Cancelled(
-                order.order_id,
-                book.instrument_id,
-                order.side,
-                order.price_ticks,
-                order.remaining,
-                CancelReason.MARKET_CLOSE,
-            )
-            for book in self._books.values()
-            for order in book.clear()
-        ]
-        cancelled.sort(key=attrgetter("order_id"))
+    def _expire(self, command: ExpireOrders) -> Iterator[list[AnyVenueEvent]]:
+        ended = list(self._expiries.due(command.due_us))
+        for first in range(0, len(ended), AUCTION_SLICE):
+            yield [
+                event
+                for expiry in ended[first : first + AUCTION_SLICE]
+                for event in self._matchers[expiry.instrument_id].cancel(
+                    expiry.account, expiry.order_id, CancelReason.EXPIRED
+                )
+            ]
+
+    def _is_live(self, account: int, instrument_id: str, order_id: int) -> bool:
+        matcher = self._matchers[instrument_id]
+        return order_id in matcher.book.by_account.get(account, {}) or order_id in matcher.stops.orders
+
+    def _close(self) -> Iterator[list[AnyVenueEvent]]:
+        cancelled = self._cancel_day() if self._day is not None else self._cancel_all()
+        cancelled.sort(key=itemgetter(0))
         for first in range(0, len(cancelled), AUCTION_SLICE):
-            yield cancelled[first : first + AUCTION_SLICE]
+            yield [event for _, events in cancelled[first : first + AUCTION_SLICE] for event in events]
+
+    def _cancel_day(self) -> list[tuple[int, list[AnyVenueEvent]]]:
+        found = [
+            (order.order_id, order.account, matcher)
+            for matcher in self._matchers.values()
+            for side in (matcher.book.bids, matcher.book.asks)
+            for order in side.queue.values()
+            if order.is_day or order.auction_only
+        ]
+        found += [
+            (stop.order_id, stop.command.account, matcher)
+            for matcher in self._matchers.values()
+            for stop in matcher.stops.orders.values()
+            if self._is_day(stop.command)
+        ]
+        reason = CancelReason.MARKET_CLOSE
+        return [(order_id, matcher.cancel(account, order_id, reason)) for order_id, account, matcher in found]
+
+    def _cancel_all(self) -> list[tuple[int, list[AnyVenueEvent]]]:
+        # Books are emptied whole: taking out order by order would hold the loop three times as long.
+        reason = CancelReason.MARKET_CLOSE
+        cancelled: list[tuple[int, list[AnyVenueEvent]]] = []
+        for matcher in self._matchers.values():
+            orders, stops = matcher.book.clear(), matcher.stops.clear()
+            cancelled += [(order.order_id, matcher.removed(order, reason)) for order in orders]
+            cancelled += [(stop.order_id, [matcher.stop_cancelled(stop, reason)]) for stop in stops]
+        return cancelled
+
+
+def _unpriced(side: Side) -> int:
+    """Where an order without a price waits for an auction."""
+    return MARKET_BID if side is Side.BUY else MARKET_ASK
+
+
+def _within(matcher: Matcher, account: int, scope: CancelScope) -> Iterator[int]:
+    """The orders of ``account`` in one book, and the stops beside it, that ``scope`` names."""
+    for order in matcher.book.by_account.get(account, {}).values():
+        if (scope.side is None or scope.side is order.side) and _is_named(scope, order.terms):
+            yield order.order_id
+    for stop in matcher.stops.by_account.get(account, {}).values():
+        command = stop.command
+        if (scope.side is None or scope.side is command.side) and _is_named(scope, command.terms):
+            yield stop.order_id
+
+
+def _is_named(scope: CancelScope, terms: OrderTerms | None) -> bool:
+    if scope.label is None and scope.quote_group is None:
+        return True
+    terms = terms or NO_TERMS
+    return scope.label in (None, terms.label) and scope.quote_group in (None, terms.quote_group)
 
 
 _Handler: TypeAlias = Callable[[Venue, int, Any], list[AnyVenueEvent]]
@@ -238,5 +466,7 @@ _HANDLERS: Final[dict[type[AnyCommand], _Handler]] = {
     AmendOrder: Venue._amend_order,
     CancelOrders: Venue._cancel_orders,
     DisableTeam: Venue._disable_team,
+    TriggerStops: Venue._trigger,
+    SetProtection: Venue._set_protection,
 }
-"""A phase is set in steps; every other command means nothing to the venue."""
+"""A phase is set in steps, and orders expire in steps; every other command means nothing to the venue."""

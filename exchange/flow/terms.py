@@ -14,6 +14,7 @@ from exchange.client.calls import book, read
 from exchange.flow.errors import Unreproducible
 from exchange.flow.recording import TICK_SIZE, Recording
 from exchange.model.presets import FLOW_INSTRUMENT
+from exchange.model.rules import ClosingCancels
 from exchange.model.types import OrderType, SelfTradePrevention
 from exchange.wire import data
 
@@ -68,6 +69,8 @@ def _broken_rules(terms: Terms, recording: Recording) -> Iterator[str]:
     if terms.rules.self_trade_prevention is not SelfTradePrevention.NONE:
         prevention = terms.rules.self_trade_prevention.value
         yield f"self-trade prevention: it is {prevention}, orders of one client would not trade"
+    if terms.rules.closing_cancels is ClosingCancels.ALL:
+        yield "close of the market: it cancels every order, so none may be good till cancelled"
     for constraint in terms.role.constraints:
         if not _is_harmless(constraint, terms, recording):
             parameters = ", ".join(f"{key} {value}" for key, value in constraint.parameters.items())

@@ -19,6 +19,7 @@ class OrderReport(msgspec.Struct, frozen=True, gc=False):
     value: int
     fees: int
     price_ticks: int | None = None
+    stop_price_ticks: int | None = None
 
 
 class OrderAnswer(msgspec.Struct, frozen=True, gc=False):
@@ -33,6 +34,15 @@ class OrderAnswer(msgspec.Struct, frozen=True, gc=False):
     client_order_id: str | None = None
     duplicate: bool = False
     report: OrderReport | None = None
+
+
+class QuoteAnswer(msgspec.Struct, frozen=True, gc=False):
+    """A quote was accepted. An order id is that of the side's order, new or amended; None if it is empty."""
+
+    timestamp_us: int
+    instrument_id: str
+    bid_order_id: int | None
+    ask_order_id: int | None
 
 
 class TeamAnswer(msgspec.Struct, frozen=True, gc=False):
@@ -57,4 +67,4 @@ class OrdersCancelled(msgspec.Struct, frozen=True, gc=False):
     cancelled: int
 
 
-Answer: TypeAlias = OrderAnswer | TeamAnswer | OrdersCancelled | Done | Refusal
+Answer: TypeAlias = OrderAnswer | QuoteAnswer | TeamAnswer | OrdersCancelled | Done | Refusal

@@ -11,12 +11,22 @@ from typing import TypeAlias
 import msgspec
 
 from exchange.model.rules import GameRules
-from exchange.model.types import CancelReason, OrderType, Phase, Side, TimeInForce
+from exchange.model.types import (
+    CancelReason,
+    OrderType,
+    Phase,
+    PostOnly,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+)
 
 HOUSE_ACCOUNT = 0
 
 # Reading a member of an Enum costs more than a function call on Python 3.11.
-_LIMIT, _IOC = OrderType.LIMIT, TimeInForce.IOC
+_LIMIT, _STOP_LIMIT = OrderType.LIMIT, OrderType.STOP_LIMIT
+RESTING = (TimeInForce.GTC, TimeInForce.DAY, TimeInForce.GTD)
+"""The times in force with which an order stays in the book. A tuple: the members of an Enum hash slowly."""
 
 
 class Command(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -29,8 +39,31 @@ class OpenGame(Command, frozen=True, array_like=True, tag=0):
     rules: GameRules
 
 
+class OrderTerms(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What few orders have. One object, so that an order without any carries and journals a single None.
+
+    ``display_quantity``: of what rests, the lots that are shown at a time (FIX DisplayQty, an iceberg).
+    ``label`` and ``quote_group`` are names for mass cancels; a ``quote_group`` marks one side of a quote.
+    """
+
+    stop_price_ticks: int | None = None
+    post_only: PostOnly | None = None
+    display_quantity: int | None = None
+    reduce_only: bool = False
+    expires_at_us: int | None = None
+    label: str | None = None
+    self_trade_prevention: SelfTradePrevention | None = None
+    quote_group: str | None = None
+
+
+NO_TERMS = OrderTerms()
+
+
 class NewOrder(Command, frozen=True, array_like=True, tag=1, gc=False):
-    """``price_ticks`` is None for a market order. ``request_id`` travels into every event of the order."""
+    """``price_ticks`` is None without a limit: market and stop. ``request_id`` travels into every event.
+
+    ``terms`` is None where all of them are at their defaults.
+    """
 
     account: int
     instrument_id: str
@@ -41,6 +74,7 @@ class NewOrder(Command, frozen=True, array_like=True, tag=1, gc=False):
     time_in_force: TimeInForce
     client_order_id: str | None
     request_id: str
+    terms: OrderTerms | None = None
 
     def same_order(self, other: NewOrder) -> bool:
         """Whether a resend carries the same body; the request id may differ."""
@@ -51,12 +85,19 @@ class NewOrder(Command, frozen=True, array_like=True, tag=1, gc=False):
             and self.price_ticks == other.price_ticks
             and self.quantity == other.quantity
             and self.time_in_force is other.time_in_force
+            and self.terms == other.terms
         )
 
     @property
     def can_rest(self) -> bool:
-        """Whether what it does not trade at once stays in the book."""
-        return self.order_type is _LIMIT and self.time_in_force is not _IOC
+        """Whether what it does not trade at once, or once triggered, stays in the book until it is ended."""
+        order_type = self.order_type
+        return (order_type is _LIMIT or order_type is _STOP_LIMIT) and self.time_in_force in RESTING
+
+    @property
+    def all_terms(self) -> OrderTerms:
+        """``terms``, also where all are at their defaults."""
+        return self.terms or NO_TERMS
 
 
 class CancelOrder(Command, frozen=True, array_like=True, tag=2, gc=False):
@@ -69,7 +110,9 @@ class CancelOrder(Command, frozen=True, array_like=True, tag=2, gc=False):
 
 
 class AmendOrder(Command, frozen=True, array_like=True, tag=3, gc=False):
-    """``quantity`` is the new total (FIX OrderQty), ``price_ticks`` the new limit; None keeps what is."""
+    """``quantity`` is the new total (FIX OrderQty), ``price_ticks`` the new limit, ``stop_price_ticks`` the
+    new stop price of a stop that waits; None keeps what is.
+    """
 
     account: int
     order_id: int
@@ -77,13 +120,16 @@ class AmendOrder(Command, frozen=True, array_like=True, tag=3, gc=False):
     quantity: int | None
     price_ticks: int | None
     request_id: str
+    stop_price_ticks: int | None = None
 
 
 class CancelScope(msgspec.Struct, frozen=True, array_like=True):
-    """None means every instrument, or both sides."""
+    """None means every instrument, both sides, any label, orders and quotes alike."""
 
     instrument_id: str | None = None
     side: Side | None = None
+    label: str | None = None
+    quote_group: str | None = None
 
 
 class CancelOrders(Command, frozen=True, array_like=True, tag=4):
@@ -169,6 +215,40 @@ class GuardOrders(Command, frozen=True, array_like=True, tag=20):
     request_id: str
 
 
+class SetProtection(Command, frozen=True, array_like=True, tag=23):
+    """Market-maker protection of one group of quotes: both bounds None takes it away.
+
+    ``fills`` trades or ``lots`` lots within ``window_us`` end the group's quotes and freeze it for
+    ``frozen_us``, 0 until it is set anew. Setting it forgets what was counted.
+    """
+
+    account: int
+    quote_group: str
+    fills: int | None
+    lots: int | None
+    window_us: int
+    frozen_us: int
+    request_id: str
+
+
+class ExpireOrders(Command, frozen=True, array_like=True, tag=21):
+    """System command: the end of every GTD order whose time is not after ``due_us``."""
+
+    due_us: int
+
+
+class Uncross(Command, frozen=True, array_like=True, tag=24):
+    """System command: a batch auction in one instrument."""
+
+    instrument_id: str
+
+
+class TriggerStops(Command, frozen=True, array_like=True, tag=22):
+    """System command: the stops of an instrument that were triggered and are still to take their turn."""
+
+    instrument_id: str
+
+
 AnyCommand: TypeAlias = (
     OpenGame
     | NewOrder
@@ -182,7 +262,36 @@ AnyCommand: TypeAlias = (
     | Void
     | AcceptLoss
     | GuardOrders
+    | ExpireOrders
+    | TriggerStops
+    | SetProtection
+    | Uncross
 )
+
+
+class QuoteSide(msgspec.Struct, frozen=True, gc=False):
+    """A limit in ticks and the lots to be open there."""
+
+    price_ticks: int
+    quantity: int
+
+
+class Quote(msgspec.Struct, frozen=True, gc=False):
+    """What a market maker asks for: its bid and ask in one instrument, None for a side to be empty.
+
+    Never journaled: admission makes it the orders, amends and cancels that bring it about.
+    """
+
+    account: int
+    instrument_id: str
+    quote_group: str
+    bid: QuoteSide | None
+    ask: QuoteSide | None
+    request_id: str
+
+
+IN_STEPS = (SetPhase, ExpireOrders, Uncross)
+"""Commands that may mean very many events: the venue carries them out in slices."""
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -16,6 +16,7 @@ from exchange.model.roles import (
     OrderSize,
     PortfolioLimit,
     PositionLimit,
+    QuoteRules,
     Role,
 )
 from exchange.model.types import InstrumentKind, OptionKind
@@ -148,6 +149,7 @@ def default_roles() -> tuple[Role, ...]:
     return (
         Role(
             name="market_maker",
+            quotes=QuoteRules(),
             fees=Fees(maker=200, taker=-100),
             constraints=(
                 *_pace_and_size(rate=100, size=100),

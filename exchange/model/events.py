@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from exchange.model.commands import OrderTerms
 from exchange.model.types import CancelReason, Liquidity, OrderType, Phase, Side, TimeInForce
 
 
@@ -68,8 +69,63 @@ class Uncrossed(VenueEvent, frozen=True, gc=False):
     levels: tuple[LevelChange, ...]
 
 
+class Parked(VenueEvent, frozen=True, gc=False):
+    """Match took a stop: it waits beside the book, in no level, until its price trades."""
+
+    order_id: int
+    instrument_id: str
+    side: Side
+    stop_price_ticks: int
+    quantity: int
+
+
+class Triggered(VenueEvent, frozen=True, gc=False):
+    """A stop enters the market with ``quantity`` lots; to the book what Acknowledged is for other orders."""
+
+    order_id: int
+    instrument_id: str
+    side: Side
+    price_ticks: int
+    quantity: int
+
+
+class StopsWaiting(VenueEvent, frozen=True, gc=False):
+    """More stops were triggered than one command carries out; :class:`TriggerStops` does the others."""
+
+    instrument_id: str
+
+
+class DisplayChanged(VenueEvent, frozen=True, gc=False):
+    """The signed change of the lots that an iceberg shows which no other event explains.
+
+    Other events count all lots of an order. Before it is cancelled or amended its hidden lots count as shown,
+    after it came to rest they do not.
+    """
+
+    order_id: int
+    instrument_id: str
+    side: Side
+    price_ticks: int
+    quantity: int
+
+
+class Decremented(VenueEvent, frozen=True, gc=False):
+    """Self-trade prevention took ``by`` lots off an order that goes on; ``quantity`` is the new total."""
+
+    order_id: int
+    instrument_id: str
+    side: Side
+    price_ticks: int
+    by: int
+    quantity: int
+    remaining: int
+
+
 class Cancelled(VenueEvent, frozen=True, gc=False):
-    """The order left the book, or its remainder never entered it. ``remaining`` lots were given up."""
+    """The order left the book, or its remainder never entered it. ``remaining`` lots were given up.
+
+    ``parked``: it was a stop beside the book, and ``price_ticks`` is its stop price.
+    """
 
     order_id: int
     instrument_id: str
@@ -77,10 +133,14 @@ class Cancelled(VenueEvent, frozen=True, gc=False):
     price_ticks: int
     remaining: int
     reason: CancelReason
+    parked: bool = False
 
 
 class Amended(VenueEvent, frozen=True, gc=False):
-    """After the trades of the amend. ``quantity`` is the new total; ``old_*`` is what stood in the book."""
+    """After the trades of the amend. ``quantity`` is the new total; ``old_*`` is what stood in the book.
+
+    ``parked``: a stop beside the book; the prices are stop prices.
+    """
 
     order_id: int
     instrument_id: str
@@ -90,6 +150,7 @@ class Amended(VenueEvent, frozen=True, gc=False):
     remaining: int
     old_price_ticks: int
     old_remaining: int
+    parked: bool = False
 
 
 class CancelRefused(VenueEvent, frozen=True, gc=False):
@@ -99,9 +160,10 @@ class CancelRefused(VenueEvent, frozen=True, gc=False):
 
 
 class AmendRefused(VenueEvent, frozen=True, gc=False):
-    """Not resting: filled, cancelled or never there."""
+    """Not resting: filled, cancelled or never there. ``would_trade``: post-only, and it would cross."""
 
     order_id: int
+    would_trade: bool = False
 
 
 class PhaseChanged(VenueEvent, frozen=True, gc=False):
@@ -113,7 +175,19 @@ class PhaseChanged(VenueEvent, frozen=True, gc=False):
 
 
 AnyVenueEvent: TypeAlias = (
-    Acknowledged | Traded | Uncrossed | Cancelled | Amended | CancelRefused | AmendRefused | PhaseChanged
+    Acknowledged
+    | Traded
+    | Uncrossed
+    | Cancelled
+    | Amended
+    | CancelRefused
+    | AmendRefused
+    | PhaseChanged
+    | Parked
+    | Triggered
+    | StopsWaiting
+    | DisplayChanged
+    | Decremented
 )
 
 
@@ -136,10 +210,18 @@ class OrderEvent(PrivateEvent, frozen=True, gc=False):
 
 
 class NewOrderAck(OrderEvent, frozen=True, gc=False):
-    """``price_ticks`` is None for a market order."""
+    """``price_ticks`` is None for an order without limit, and the new one where post-only moved it."""
 
     order_type: OrderType
     time_in_force: TimeInForce
+    price_ticks: int | None
+    quantity: int
+    terms: OrderTerms | None = None
+
+
+class OrderTriggered(OrderEvent, frozen=True, gc=False):
+    """A stop entered the market. ``price_ticks`` is None without a limit."""
+
     price_ticks: int | None
     quantity: int
 
@@ -159,12 +241,17 @@ class ExecutionReport(OrderEvent, frozen=True, gc=False):
 
 
 class OrderAmended(OrderEvent, frozen=True, gc=False):
-    """``quantity`` is the new total."""
+    """``quantity`` is the new total; ``price_ticks`` is None for a stop without limit.
 
-    price_ticks: int
+    ``is_self_trade``: not asked for; self-trade prevention took lots off it.
+    """
+
+    price_ticks: int | None
     quantity: int
     filled_quantity: int
     remaining_quantity: int
+    stop_price_ticks: int | None = None
+    is_self_trade: bool = False
 
 
 class OrderCancelled(OrderEvent, frozen=True, gc=False):
@@ -189,4 +276,6 @@ class PositionUpdate(PrivateEvent, frozen=True, gc=False):
     fees: int
 
 
-AnyPrivateEvent: TypeAlias = NewOrderAck | ExecutionReport | OrderAmended | OrderCancelled | PositionUpdate
+AnyPrivateEvent: TypeAlias = (
+    NewOrderAck | OrderTriggered | ExecutionReport | OrderAmended | OrderCancelled | PositionUpdate
+)

@@ -10,6 +10,7 @@ class OrderStatus(Enum):
     """FIX OrdStatus (39) in the words clients see."""
 
     ACCEPTED = "accepted"
+    UNTRIGGERED = "untriggered"
     OPEN = "open"
     PARTIALLY_FILLED = "partially_filled"
     FILLED = "filled"
@@ -27,6 +28,8 @@ class Trigger(Enum):
     """What can happen to an order after it was accepted."""
 
     ACKNOWLEDGE = "acknowledge"
+    PARK = "park"
+    TRIGGER = "trigger"
     FILL_PARTLY = "fill_partly"
     FILL_FULLY = "fill_fully"
     AMEND = "amend"
@@ -41,6 +44,11 @@ LIFE: Final[dict[tuple[OrderStatus, Trigger], OrderStatus]] = {
     (_S.ACCEPTED, _T.ACKNOWLEDGE): _S.OPEN,
     # A venue may end an order before it was ever in the book (a halt by failure, a void).
     (_S.ACCEPTED, _T.CANCEL): _S.CANCELLED,
+    # A stop waits beside the book until a trade triggers it.
+    (_S.ACCEPTED, _T.PARK): _S.UNTRIGGERED,
+    (_S.UNTRIGGERED, _T.TRIGGER): _S.OPEN,
+    (_S.UNTRIGGERED, _T.AMEND): _S.UNTRIGGERED,
+    (_S.UNTRIGGERED, _T.CANCEL): _S.CANCELLED,
     (_S.OPEN, _T.FILL_PARTLY): _S.PARTIALLY_FILLED,
     (_S.OPEN, _T.FILL_FULLY): _S.FILLED,
     (_S.OPEN, _T.AMEND): _S.OPEN,

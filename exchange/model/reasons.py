@@ -51,6 +51,22 @@ class Code(StrEnum):
     PRICE_OUT_OF_BAND = "PRICE_OUT_OF_BAND"
     ORDER_TYPE_CONTRADICTION = "ORDER_TYPE_CONTRADICTION"
     TIME_IN_FORCE_NOT_ALLOWED = "TIME_IN_FORCE_NOT_ALLOWED"
+    CONTROL_CONTRADICTION = "CONTROL_CONTRADICTION"
+    POST_ONLY_NOT_ALLOWED = "POST_ONLY_NOT_ALLOWED"
+    POST_ONLY_WOULD_TRADE = "POST_ONLY_WOULD_TRADE"
+    DISPLAY_QUANTITY_OUT_OF_RANGE = "DISPLAY_QUANTITY_OUT_OF_RANGE"
+    EXPIRES_AT_OUT_OF_RANGE = "EXPIRES_AT_OUT_OF_RANGE"
+    REDUCE_ONLY_REFUSED = "REDUCE_ONLY_REFUSED"
+    REDUCE_ONLY_OPEN = "REDUCE_ONLY_OPEN"
+    SELF_TRADE_PREVENTION_NOT_ALLOWED = "SELF_TRADE_PREVENTION_NOT_ALLOWED"
+    TOO_MANY_STOP_ORDERS = "TOO_MANY_STOP_ORDERS"
+    QUOTES_NOT_ALLOWED = "QUOTES_NOT_ALLOWED"
+    QUOTE_EMPTY = "QUOTE_EMPTY"
+    QUOTE_CROSSED = "QUOTE_CROSSED"
+    QUOTE_SPREAD_TOO_WIDE = "QUOTE_SPREAD_TOO_WIDE"
+    QUOTE_TOO_SMALL = "QUOTE_TOO_SMALL"
+    QUOTES_FROZEN = "QUOTES_FROZEN"
+    TOO_MANY_QUOTE_GROUPS = "TOO_MANY_QUOTE_GROUPS"
     CLIENT_ORDER_ID_REUSED = "CLIENT_ORDER_ID_REUSED"
     POSITION_LIMIT_EXCEEDED = "POSITION_LIMIT_EXCEEDED"
     PORTFOLIO_LIMIT_EXCEEDED = "PORTFOLIO_LIMIT_EXCEEDED"
@@ -115,3 +131,10 @@ def cancel_failed() -> Refusal:
 def amend_failed() -> Refusal:
     """The same words for unknown, foreign and finished orders: a stranger learns nothing from them."""
     return Refusal(Category.UNKNOWN, Code.AMEND_FAILED, "No open order of yours has this id")
+
+
+def post_only_would_trade() -> Refusal:
+    """An amend of a post-only order to a price where it would take; the order stands as it was."""
+    return Refusal(
+        Category.CONFLICT, Code.POST_ONLY_WOULD_TRADE, "At this price the post-only order would trade at once"
+    )

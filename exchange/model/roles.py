@@ -95,11 +95,24 @@ AnyConstraint: TypeAlias = (
 )
 
 
+class QuoteRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a two-sided quote must be. The spread is at most the larger of ``max_spread_ppm`` of the mid
+    price, in parts per million, and ``max_spread_ticks``; without the former any spread will do.
+    """
+
+    min_quantity: int = 1
+    max_spread_ppm: int | None = None
+    max_spread_ticks: int = 0
+
+
 class Role(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a team of this role pays and may do. ``open`` roles can be registered over HTTP."""
+    """What a team of this role pays and may do. ``open`` roles can be registered over HTTP; a role without
+    ``quotes`` may not quote.
+    """
 
     name: str
     fees: Fees = Fees()
     constraints: tuple[AnyConstraint, ...] = ()
     aliases: tuple[str, ...] = ()
     open: bool = True
+    quotes: QuoteRules | None = None

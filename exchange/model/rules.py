@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 import msgspec
 
 from exchange.model.instrument import Instrument
@@ -24,6 +26,28 @@ class Bands(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     option_min_ticks: int = 10
 
 
+class ClosingCancels(Enum):
+    """Which resting orders the close of the market cancels; ``day`` leaves GTC and GTD for the next day."""
+
+    ALL = "all"
+    DAY = "day"
+
+
+class Closing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What happens at the close."""
+
+    cancels: ClosingCancels = ClosingCancels.ALL
+
+
+class BatchAuctions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Frequent batch auctions: while the market is continuous these instruments gather orders, and trade in
+    an uncross every ``interval_ms``. ``instruments`` None means all.
+    """
+
+    interval_ms: int
+    instruments: tuple[str, ...] | None = None
+
+
 class GameRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """First record of every journal; an open game keeps the rules it began with."""
 
@@ -34,5 +58,12 @@ class GameRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     self_trade_prevention: SelfTradePrevention = SelfTradePrevention.CANCEL_TAKER
     schedule: Schedule | None = None
     """None: continuous day and night, never closed."""
+    closing: Closing = Closing()
+    batch_auctions: BatchAuctions | None = None
     max_teams: int = 1_000
     seed: int = 1
+
+    @property
+    def cancels_all_at_close(self) -> bool:
+        """Whether the market closes by the clock and no order outlasts that."""
+        return self.schedule is not None and self.closing.cancels is ClosingCancels.ALL

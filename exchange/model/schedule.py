@@ -124,6 +124,13 @@ def next_change(schedule: Schedule, after_us: int) -> PhaseChange | None:
     return next(changes(schedule, after_us, until_us), None)
 
 
+def next_close(schedule: Schedule, after_us: int) -> PhaseChange | None:
+    """The first close later than ``after_us``; None as for :func:`next_change`."""
+    until_us = after_us + LOOK_AHEAD // _MICROSECOND
+    found = changes(schedule, after_us, until_us)
+    return next((change for change in found if change.phase is Phase.CLOSED), None)
+
+
 def missed_changes(schedule: Schedule, after_us: int, now_us: int) -> list[PhaseChange]:
     """The changes up to now that matter for who was asleep since ``after_us``.
 

@@ -26,6 +26,18 @@ class OrderType(Enum):
 
     LIMIT = "limit"
     MARKET = "market"
+    STOP = "stop"
+    STOP_LIMIT = "stop_limit"
+
+    @property
+    def has_price(self) -> bool:
+        """Whether it has a limit price."""
+        return self is OrderType.LIMIT or self is OrderType.STOP_LIMIT
+
+    @property
+    def is_stop(self) -> bool:
+        """Whether it waits for the last trade price to reach its stop price."""
+        return self is OrderType.STOP or self is OrderType.STOP_LIMIT
 
 
 class TimeInForce(Enum):
@@ -33,7 +45,10 @@ class TimeInForce(Enum):
 
     GTC = "gtc"
     DAY = "day"
+    GTD = "gtd"
     IOC = "ioc"
+    FOK = "fok"
+    AT_THE_OPEN = "at_the_open"
 
 
 class Liquidity(Enum):
@@ -49,6 +64,16 @@ class SelfTradePrevention(Enum):
 
     NONE = "none"
     CANCEL_TAKER = "cancel_taker"
+    CANCEL_MAKER = "cancel_maker"
+    CANCEL_BOTH = "cancel_both"
+    DECREMENT = "decrement"
+
+
+class PostOnly(Enum):
+    """What becomes of an order that must not take when it would: FIX ExecInst (18) 6, participate only."""
+
+    REFUSE = "refuse"
+    REPRICE = "reprice"
 
 
 class Phase(Enum):
@@ -71,6 +96,11 @@ class CancelReason(Enum):
     IOC_REMAINDER = "ioc_remainder"
     NO_LIQUIDITY = "no_liquidity"
     SELF_TRADE = "self_trade"
+    FOK = "fok"
+    POST_ONLY = "post_only"
+    EXPIRED = "expired"
+    QUOTE_REPLACED = "quote_replaced"
+    MARKET_MAKER_PROTECTION = "market_maker_protection"
     AMENDED_BELOW_FILLED = "amended_below_filled"
     PORTFOLIO_LIMIT = "portfolio_limit"
     TEAM_DISABLED = "team_disabled"

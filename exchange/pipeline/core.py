@@ -10,7 +10,7 @@ from typing import TypeAlias
 import msgspec
 
 from exchange.engine.venue import Venue
-from exchange.model.commands import Record, SetPhase
+from exchange.model.commands import IN_STEPS, Record
 from exchange.model.events import AnyVenueEvent
 from exchange.model.rules import GameRules
 from exchange.services.game.teams import TeamRegistry
@@ -42,7 +42,7 @@ class Core:
         ``observe`` is shown what the venue made of it.
         """
         self.admission.apply(record)
-        if not isinstance(record.command, SetPhase):
+        if type(record.command) not in IN_STEPS:
             events = self.venue.apply(record)
             observe(record, events)
             return self.settlement.settle(record, events)
@@ -52,6 +52,8 @@ class Core:
             observe(record, events)
             slices.append(self.settlement.settle(record, events))
         private = [event for settled in slices for event in settled.private]
+        if not slices:
+            return self.settlement.settle(record, [])
         return Settled(private, slices[-1].answer)
 
     def state_hash(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from exchange.model.answers import Answer
-from exchange.model.commands import AnyCommand
+from exchange.model.commands import AnyCommand, Quote
 from exchange.model.reasons import Category, Code, Refusal
 from exchange.pipeline.channel import OrderQueue
 from exchange.pipeline.health import Health
@@ -22,7 +22,7 @@ class Intake:
         self._health = health
 
     def submit(
-        self, command: AnyCommand, request_id: str, account: int, wait: Wait = Wait.VALIDATION
+        self, command: AnyCommand | Quote, request_id: str, account: int, wait: Wait = Wait.VALIDATION
     ) -> PendingRequest | Refusal:
         """A place for the answer, or the refusal to send now."""
         refusal = self._health.refusal()
@@ -38,7 +38,7 @@ class Intake:
         return pending
 
     async def execute(
-        self, command: AnyCommand, request_id: str, account: int, wait: Wait = Wait.VALIDATION
+        self, command: AnyCommand | Quote, request_id: str, account: int, wait: Wait = Wait.VALIDATION
     ) -> Answer:
         """Submit and wait for the answer."""
         pending = self.submit(command, request_id, account, wait)

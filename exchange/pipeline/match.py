@@ -10,7 +10,7 @@ from exchange.base.clock import Clock
 from exchange.log import Logger
 from exchange.metrics import Metrics
 from exchange.model.answers import OrderAnswer, OrderReport
-from exchange.model.commands import NewOrder, Record, SetPhase
+from exchange.model.commands import IN_STEPS, NewOrder, Record
 from exchange.model.events import AnyVenueEvent
 from exchange.pipeline.health import Health, halted_refusal
 from exchange.pipeline.messages import Matched, MatchItem, Sequenced, TradeItem
@@ -61,7 +61,7 @@ class MatchStage(Stage[Sequenced]):
         self._log = log
 
     async def _process(self, batch: list[Sequenced]) -> None:
-        if any(type(item.record.command) is SetPhase for item in batch):
+        if any(type(item.record.command) in IN_STEPS for item in batch):
             await self._process_one_by_one(batch)
             return
         with self._meter.batch(len(batch)):
@@ -71,7 +71,7 @@ class MatchStage(Stage[Sequenced]):
 
     async def _process_one_by_one(self, batch: list[Sequenced]) -> None:
         for item in batch:
-            if type(item.record.command) is SetPhase:
+            if type(item.record.command) in IN_STEPS:
                 await self._match_in_steps(item)
                 continue
             with self._meter.batch(1):
@@ -134,12 +134,16 @@ class MatchStage(Stage[Sequenced]):
         pending.status = ResponseStatus.SETTLING
         command = record.command
         if pending.wait is Wait.MATCHING and isinstance(command, NewOrder):
+            report = self._previews.preview(record, events)
+            if report is None:
+                # Only settling them can say what the order came to.
+                return
             answer = OrderAnswer(
                 record.sequence,
                 record.timestamp_us,
                 command.instrument_id,
                 command.client_order_id,
-                report=self._previews.preview(record, events),
+                report=report,
             )
             self._responses.complete(pending, answer)
 

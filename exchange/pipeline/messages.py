@@ -7,7 +7,8 @@ from typing import TypeAlias
 
 import msgspec
 
-from exchange.model.commands import AnyCommand, Record
+from exchange.model.answers import QuoteAnswer
+from exchange.model.commands import AnyCommand, Quote, Record
 from exchange.model.events import AnyPrivateEvent, AnyVenueEvent
 from exchange.pipeline.responses import PendingRequest
 
@@ -15,15 +16,16 @@ from exchange.pipeline.responses import PendingRequest
 class Submission(msgspec.Struct, frozen=True, gc=False):
     """On ``order_queue``. ``pending`` is None for a system command: nobody waits."""
 
-    command: AnyCommand
+    command: AnyCommand | Quote
     pending: PendingRequest | None
 
 
 class Sequenced(msgspec.Struct, frozen=True, gc=False):
-    """On ``match_queue``: durable."""
+    """On ``match_queue``: durable. ``answer`` is what the requester is told as soon as it is."""
 
     record: Record
     pending: PendingRequest | None
+    answer: QuoteAnswer | None = None
 
 
 class Matched(msgspec.Struct, frozen=True, gc=False):

@@ -10,8 +10,8 @@ from exchange.journal.protocol import Journal, JournalError
 from exchange.journal.records import encode_batch
 from exchange.log import Logger
 from exchange.metrics import Metrics
-from exchange.model.answers import OrderAnswer
-from exchange.model.commands import AnyCommand, NewOrder, Record
+from exchange.model.answers import OrderAnswer, QuoteAnswer
+from exchange.model.commands import AnyCommand, NewOrder, Quote, Record
 from exchange.model.reasons import Category, Code, Refusal
 from exchange.pipeline.channel import OrderQueue
 from exchange.pipeline.health import Health, failed_refusal
@@ -25,12 +25,15 @@ _EXPIRED: Final = Refusal(
 )
 
 Verdict: TypeAlias = Record | OrderAnswer | Refusal
+QuoteVerdict: TypeAlias = tuple[tuple[Record, ...], QuoteAnswer] | Refusal
+"""The records of a quote belong together: one batch of the journal, and nothing comes between them."""
 
 
 class Admits(Protocol):
     """The one service this stage calls."""
 
     def admit(self, command: AnyCommand, now_us: int) -> Verdict: ...
+    def admit_quote(self, quote: Quote, now_us: int) -> QuoteVerdict: ...
 
 
 class ValidateStage(Stage[Submission]):
@@ -89,6 +92,10 @@ class ValidateStage(Stage[Submission]):
             verdict = self._verdict(submission.command, pending)
             if isinstance(verdict, Record):
                 accepted.append(Sequenced(verdict, pending))
+            elif isinstance(verdict, tuple):
+                records, answer = verdict
+                accepted += [Sequenced(record, None) for record in records[:-1]]
+                accepted.append(Sequenced(records[-1], pending, answer))
             elif pending is None:
                 self._log.warning("system command refused", command=repr(submission.command), why=verdict)
             elif isinstance(verdict, OrderAnswer):
@@ -99,7 +106,7 @@ class ValidateStage(Stage[Submission]):
                 self._responses.complete(pending, verdict)
         return accepted, resent
 
-    def _verdict(self, command: AnyCommand, pending: PendingRequest | None) -> Verdict:
+    def _verdict(self, command: AnyCommand | Quote, pending: PendingRequest | None) -> Verdict | QuoteVerdict:
         refusal = self._health.refusal_in_flight()
         if refusal is not None:
             return refusal
@@ -108,17 +115,23 @@ class ValidateStage(Stage[Submission]):
                 return _EXPIRED
             pending.status = ResponseStatus.VALIDATING
         try:
-            verdict = self._admission.admit(command, self._clock.now_us())
+            verdict = self._admit(command)
         except Exception:
             self._meter.failures.inc()
             self._log.exception("validate failed", command=repr(command))
             return _FAILED
-        if pending is not None and isinstance(verdict, Record):
-            pending.sequence = verdict.sequence
+        if pending is not None and isinstance(verdict, Record | tuple):
+            pending.sequence = (verdict if isinstance(verdict, Record) else verdict[0][-1]).sequence
             if isinstance(command, NewOrder):
-                pending.order_id = verdict.sequence
+                pending.order_id = pending.sequence
             pending.validated_ns = self._clock.monotonic_ns()
         return verdict
+
+    def _admit(self, command: AnyCommand | Quote) -> Verdict | QuoteVerdict:
+        now_us = self._clock.now_us()
+        if isinstance(command, Quote):
+            return self._admission.admit_quote(command, now_us)
+        return self._admission.admit(command, now_us)
 
     async def _write(self, accepted: list[Sequenced]) -> bool:
         try:
@@ -148,7 +161,9 @@ class ValidateStage(Stage[Submission]):
             pending.status = ResponseStatus.MATCHING
             record = item.record
             command = record.command
-            if pending.wait is Wait.VALIDATION and isinstance(command, NewOrder):
+            if item.answer is not None:
+                self._responses.complete(pending, item.answer)
+            elif pending.wait is Wait.VALIDATION and isinstance(command, NewOrder):
                 answer = OrderAnswer(
                     record.sequence, record.timestamp_us, command.instrument_id, command.client_order_id
                 )

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from exchange.model.order import OrderStatus
+from exchange.model.rules import ClosingCancels
 from exchange.model.types import (
     CancelReason,
     InstrumentKind,
@@ -15,6 +16,7 @@ from exchange.model.types import (
     OptionKind,
     OrderType,
     Phase,
+    PostOnly,
     SelfTradePrevention,
     Side,
     TimeInForce,
@@ -35,6 +37,7 @@ class OrderResult(Data, frozen=True, kw_only=True):
     status: OrderStatus | None = None
     quantity: int | None = None
     price: float | None = None
+    stop_price: float | None = None
     filled_quantity: int | None = None
     remaining_quantity: int | None = None
     average_price: float | None = None
@@ -85,7 +88,7 @@ class DisconnectGuard(Data, frozen=True, kw_only=True):
 
 
 class OrderView(Data, frozen=True, kw_only=True):
-    """One order of the team that asks."""
+    """One order of the team that asks. A stop is ``untriggered`` until its ``stop_price`` trades."""
 
     order_id: str
     instrument_id: str
@@ -102,6 +105,13 @@ class OrderView(Data, frozen=True, kw_only=True):
     average_price: float | None = None
     client_order_id: str | None = None
     cancel_reason: CancelReason | None = None
+    stop_price: float | None = None
+    post_only: PostOnly | None = None
+    display_quantity: int | None = None
+    reduce_only: bool = False
+    expires_at: Timestamp | None = None
+    label: str | None = None
+    self_trade_prevention: SelfTradePrevention | None = None
 
 
 class OrderList(Data, frozen=True, kw_only=True):
@@ -177,7 +187,9 @@ class Orderbook(Data, frozen=True, kw_only=True):
 
 
 class InstrumentView(Data, frozen=True, kw_only=True):
-    """One tradable instrument. ``multiplier`` turns a price into the value of one lot."""
+    """One tradable instrument. ``multiplier`` turns a price into the value of one lot; with
+    ``batch_interval_ms`` it trades in batch auctions that often.
+    """
 
     instrument_id: str
     kind: InstrumentKind
@@ -190,6 +202,7 @@ class InstrumentView(Data, frozen=True, kw_only=True):
     expiry: str | None = None
     low_band: float | None = None
     high_band: float | None = None
+    batch_interval_ms: int | None = None
 
 
 class InstrumentList(Data, frozen=True, kw_only=True):
@@ -354,7 +367,10 @@ class BandsView(Data, frozen=True, kw_only=True):
 
 
 class GameRulesView(Data, frozen=True, kw_only=True):
-    """The rules of the game, the same for the whole game. Without ``bands`` any price may be sent."""
+    """The rules of the game, the same for the whole game. Without ``bands`` any price may be sent.
+
+    ``closing_cancels``: which orders the close of the market ends; absent where it never closes by the clock.
+    """
 
     preset: str
     self_trade_prevention: SelfTradePrevention
@@ -362,6 +378,7 @@ class GameRulesView(Data, frozen=True, kw_only=True):
     max_teams: int
     invite_code_needed: bool
     bands: BandsView | None = None
+    closing_cancels: ClosingCancels | None = None
 
 
 class GameStatus(Data, frozen=True, kw_only=True):

@@ -7,12 +7,14 @@ from enum import Enum
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from exchange.model import events as domain
 from exchange.model.instrument import MONEY_PER_UNIT, Instrument
 from exchange.wire import events as wire
 from exchange.wire.ids import auction_id_text, exec_id_text, order_id_text, trade_id_text
 from exchange.wire.prices import PriceGrid, money_decimal
+from exchange.wire.terms import shown_terms
 from exchange.wire.times import time_text
 
 
@@ -45,6 +47,7 @@ class PrivateEventWriter:
             self._unit_values[instrument.instrument_id] = instrument.multiplier * MONEY_PER_UNIT
         self._writers: dict[type, Callable[[Any], wire.AnyEvent]] = {
             domain.NewOrderAck: self._new_order_ack,
+            domain.OrderTriggered: self._order_triggered,
             domain.ExecutionReport: self._execution_report,
             domain.OrderAmended: self._order_amended,
             domain.OrderCancelled: self._order_cancelled,
@@ -59,7 +62,7 @@ class PrivateEventWriter:
         return None if price_ticks is None else self._grids[instrument_id].decimal(price_ticks)
 
     def _new_order_ack(self, event: domain.NewOrderAck) -> wire.NewOrderAck:
-        return wire.NewOrderAck(
+        message = wire.NewOrderAck(
             seq=event.seq,
             timestamp=time_text(event.timestamp_us),
             order_id=order_id_text(event.order_id),
@@ -68,6 +71,23 @@ class PrivateEventWriter:
             side=event.side,
             order_type=event.order_type,
             time_in_force=event.time_in_force,
+            quantity=event.quantity,
+            price=self._price(event.instrument_id, event.price_ticks),
+            client_order_id=event.client_order_id,
+        )
+        if event.terms is None:
+            return message
+        grid, stop_price_ticks = self._grids[event.instrument_id], event.terms.stop_price_ticks
+        return replace(message, **shown_terms(event.terms, grid, stop_price_ticks))
+
+    def _order_triggered(self, event: domain.OrderTriggered) -> wire.OrderTriggered:
+        return wire.OrderTriggered(
+            seq=event.seq,
+            timestamp=time_text(event.timestamp_us),
+            order_id=order_id_text(event.order_id),
+            request_id=event.request_id,
+            instrument_id=event.instrument_id,
+            side=event.side,
             quantity=event.quantity,
             price=self._price(event.instrument_id, event.price_ticks),
             client_order_id=event.client_order_id,
@@ -101,11 +121,13 @@ class PrivateEventWriter:
             request_id=event.request_id,
             instrument_id=event.instrument_id,
             side=event.side,
-            price=self._grids[event.instrument_id].decimal(event.price_ticks),
             quantity=event.quantity,
             filled_quantity=event.filled_quantity,
             remaining_quantity=event.remaining_quantity,
+            price=self._price(event.instrument_id, event.price_ticks),
             client_order_id=event.client_order_id,
+            stop_price=self._price(event.instrument_id, event.stop_price_ticks),
+            reason="self_trade" if event.is_self_trade else None,
         )
 
     def _order_cancelled(self, event: domain.OrderCancelled) -> wire.OrderCancelled:

@@ -9,6 +9,7 @@ from exchange.model.reasons import Code, Refusal
 from exchange.wire.envelope import ApiError
 from exchange.wire.ids import order_id_text, team_id_text
 from exchange.wire.orders import PriceGrids
+from exchange.wire.times import time_text
 
 STATUSES: Final[Mapping[str, int]] = {
     Code.METHOD_NOT_ALLOWED: 405,
@@ -21,6 +22,7 @@ STATUSES: Final[Mapping[str, int]] = {
 """HTTP has a status of its own for these; every other code has that of its category."""
 
 _TICKS: Final = "_ticks"
+_MICROSECONDS: Final = "_us"
 _ORDER_NUMBER: Final = "order_number"
 
 
@@ -55,6 +57,8 @@ def _details(details: Mapping[str, Any], grids: PriceGrids) -> dict[str, Any]:
             shown[key] = order_id_text(value)
         elif key == "account":
             shown["team_id"] = team_id_text(value)
+        elif key.endswith(_MICROSECONDS):
+            shown[key.removesuffix(_MICROSECONDS)] = time_text(value)
         elif key.endswith(_TICKS):
             # Without a known instrument a tick means nothing to a client.
             if grid is not None:

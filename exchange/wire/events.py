@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
 
-from exchange.model.types import CancelReason, Liquidity, OrderType, Phase, Side, TimeInForce
+from exchange.model.types import (
+    CancelReason,
+    Liquidity,
+    OrderType,
+    Phase,
+    PostOnly,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+)
 from exchange.wire.envelope import ApiError
 
 SocketId: TypeAlias = (
@@ -24,7 +33,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
 
 
 class NewOrderAck(Event, frozen=True, kw_only=True, tag="new_order_ack"):
-    """Match took the order, also an immediate-or-cancel or market one."""
+    """Match took the order, also an immediate-or-cancel or market one, and a stop, which waits.
+
+    ``price`` is that of the order in the book, which a post-only order may have had to leave for another.
+    """
 
     order_id: str
     request_id: str
@@ -32,6 +44,25 @@ class NewOrderAck(Event, frozen=True, kw_only=True, tag="new_order_ack"):
     side: Side
     order_type: OrderType
     time_in_force: TimeInForce
+    quantity: int
+    price: float | None = None
+    client_order_id: str | None = None
+    stop_price: float | None = None
+    post_only: PostOnly | None = None
+    display_quantity: int | None = None
+    reduce_only: bool = False
+    expires_at: str | None = None
+    label: str | None = None
+    self_trade_prevention: SelfTradePrevention | None = None
+
+
+class OrderTriggered(Event, frozen=True, kw_only=True, tag="order_triggered"):
+    """The last trade price reached the stop price: the order is in the market. Its fills, if any, follow."""
+
+    order_id: str
+    request_id: str
+    instrument_id: str
+    side: Side
     quantity: int
     price: float | None = None
     client_order_id: str | None = None
@@ -57,17 +88,19 @@ class ExecutionReport(Event, frozen=True, kw_only=True, tag="execution_report"):
 
 
 class OrderAmended(Event, frozen=True, kw_only=True, tag="order_amended"):
-    """After the trades of the amend; ``quantity`` is the new total."""
+    """After the trades of the amend; ``quantity`` is the new total. ``reason`` where nobody asked for it."""
 
     order_id: str
     request_id: str
     instrument_id: str
     side: Side
-    price: float
     quantity: int
     filled_quantity: int
     remaining_quantity: int
+    price: float | None = None
     client_order_id: str | None = None
+    stop_price: float | None = None
+    reason: Literal["self_trade"] | None = None
 
 
 class OrderCancelled(Event, frozen=True, kw_only=True, tag="order_cancelled"):
@@ -231,6 +264,7 @@ class PhaseChange(Event, frozen=True, kw_only=True, tag="phase_change"):
 
 AnyEvent: TypeAlias = (
     NewOrderAck
+    | OrderTriggered
     | ExecutionReport
     | OrderAmended
     | OrderCancelled

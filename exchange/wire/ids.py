@@ -10,6 +10,9 @@ import msgspec
 ClientOrderId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,36}\Z")]
 """Made by the client, unique per team. FIX ClOrdID (11)."""
 
+Label = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,36}\Z")]
+"""Made by the client, shared by as many orders as it likes: a name for them all."""
+
 CLIENT_PREFIX = "client:"
 """``/exchange/orders/client:<client_order_id>`` names an order by the client's own id."""
 

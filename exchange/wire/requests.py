@@ -8,8 +8,9 @@ import msgspec
 from msgspec import Meta
 
 from exchange.base.bounds import MAX_BATCH_ORDERS, MAX_CANCEL_AFTER_MS, MAX_PRICE, MAX_QUANTITY
-from exchange.model.types import OrderType, Phase, Side, TimeInForce
-from exchange.wire.ids import ClientOrderId
+from exchange.model.types import OrderType, Phase, PostOnly, SelfTradePrevention, Side, TimeInForce
+from exchange.wire.ids import ClientOrderId, Label
+from exchange.wire.times import Moment
 
 InstrumentId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
 Quantity = Annotated[int, Meta(ge=1, le=MAX_QUANTITY)]
@@ -24,9 +25,12 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class OrderRequest(Request, frozen=True, kw_only=True):
-    """A price means a limit order, none a market order, unless ``order_type``
-    says the same; a contradiction is refused. ``time_in_force`` defaults to ``gtc`` for limits, ``ioc``
-    for market orders.
+    """A price means a limit order, none a market order, a ``stop_price`` a stop-limit or a stop, unless
+    ``order_type`` says the same; a contradiction is refused. ``time_in_force`` is ``ioc`` for a market order
+    that names none; for the others ``gtc``, or ``day`` in a game whose close cancels every order.
+
+    ``post_only``: what becomes of an order that must not take when it would. ``display_quantity`` makes it an
+    iceberg. ``expires_at`` goes with ``gtd``. ``label`` names orders that are to be cancelled together.
     """
 
     instrument_id: InstrumentId
@@ -36,6 +40,13 @@ class OrderRequest(Request, frozen=True, kw_only=True):
     order_type: OrderType | None = None
     time_in_force: TimeInForce | None = None
     client_order_id: ClientOrderId | None = None
+    stop_price: Price | None = None
+    post_only: PostOnly | None = None
+    display_quantity: Quantity | None = None
+    reduce_only: bool = False
+    expires_at: Moment | None = None
+    label: Label | None = None
+    self_trade_prevention: SelfTradePrevention | None = None
 
 
 class BatchRequest(Request, frozen=True, kw_only=True):
@@ -45,10 +56,13 @@ class BatchRequest(Request, frozen=True, kw_only=True):
 
 
 class AmendRequest(Request, frozen=True, kw_only=True):
-    """``quantity`` is the new total, ``price`` the new limit, or both."""
+    """``quantity`` is the new total, ``price`` the new limit, ``stop_price`` the new one of a stop that was
+    not triggered yet; at least one of them.
+    """
 
     quantity: Quantity | None = None
     price: Price | None = None
+    stop_price: Price | None = None
 
 
 class CancelAfterRequest(Request, frozen=True, kw_only=True):

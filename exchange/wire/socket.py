@@ -11,7 +11,7 @@ from exchange.base.bounds import MAX_CONFLATE_MS, MAX_SUBSCRIPTIONS, PAGE_DEFAUL
 from exchange.model.types import Side
 from exchange.wire.data import Data
 from exchange.wire.envelope import ApiError
-from exchange.wire.ids import ClientOrderId
+from exchange.wire.ids import ClientOrderId, Label
 from exchange.wire.queries import Depth, OrderCursor, PageLimit, WaitFor
 from exchange.wire.requests import AmendRequest, BatchRequest, InstrumentId, OrderRequest, Request
 
@@ -70,17 +70,18 @@ class OrderNameParams(Request, frozen=True, kw_only=True):
 
 
 class AmendParams(AmendRequest, frozen=True, kw_only=True):
-    """``order.amend``: exactly one of the two names, and ``quantity``, ``price`` or both."""
+    """``order.amend``: exactly one of the two names, and what is to change."""
 
     order_id: Annotated[str, Meta(max_length=64)] | None = None
     client_order_id: ClientOrderId | None = None
 
 
 class CancelAllParams(Request, frozen=True, kw_only=True):
-    """``orders.cancel_all``: every open order, or those in one instrument, of one side, or both."""
+    """``orders.cancel_all``: every open order, or those in one instrument, of one side, with one label."""
 
     instrument_id: InstrumentId | None = None
     side: Side | None = None
+    label: Label | None = None
 
 
 class OpenOrdersParams(Request, frozen=True, kw_only=True):

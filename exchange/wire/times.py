@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Annotated
 
@@ -11,7 +11,12 @@ from msgspec import Meta
 Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 """A time as :func:`time_text` writes it."""
 
+Moment = Annotated[datetime, Meta(tz=True)]
+"""A time as clients send it: ISO 8601 with its offset, ``Z`` for UTC."""
+
 _MICROSECONDS = 1_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 @lru_cache(maxsize=8)
@@ -23,3 +28,8 @@ def time_text(timestamp_us: int) -> str:
     """``timestamp_us`` microseconds since 1970 as ``2024-01-15T10:00:00.000001Z``."""
     second, fraction = divmod(timestamp_us, _MICROSECONDS)
     return f"{_second_text(second)}.{fraction:06d}Z"
+
+
+def microseconds(moment: datetime) -> int:
+    """``moment``, which has a zone, in microseconds since 1970."""
+    return (moment - _EPOCH) // _MICROSECOND

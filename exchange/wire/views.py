@@ -20,6 +20,7 @@ def order_result(answer: OrderAnswer, grid: PriceGrid) -> OrderResult | None:
         status=report.status,
         quantity=report.quantity,
         price=None if report.price_ticks is None else grid.decimal(report.price_ticks),
+        stop_price=None if report.stop_price_ticks is None else grid.decimal(report.stop_price_ticks),
         filled_quantity=report.filled_quantity,
         remaining_quantity=remaining_quantity(report),
         average_price=average_price(report.value, report.filled_quantity, grid),

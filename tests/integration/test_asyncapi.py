@@ -90,6 +90,9 @@ async def _trade(maker: Recorded, taker: Recorded, key: str) -> None:
     batch = [{**ORDER, "side": "sell", "quantity": 1}, {**ORDER, "price": 0.123}]
     await taker.result("orders.new_batch", orders=batch, wait="settlement")
     await taker.result("order.new", **(ORDER | {"price": 4390.0}), wait="matching")
+    # Reached already, so that it waits no time.
+    stop = {"price": 4380.0, "stop_price": 4390.0, "label": "exit", "self_trade_prevention": "decrement"}
+    await maker.result("order.new", **(ORDER | stop), wait="settlement")
     await maker.result("order.get", client_order_id="mine")
     await maker.result("orders.open")
     await maker.result("positions.get")

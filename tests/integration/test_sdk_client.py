@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -29,9 +30,11 @@ from exchange.client import (
     OrderReceipt,
     OrderRequest,
     OrderStatus,
+    OrderTriggered,
     PhaseChange,
     PositionSnapshot,
     PositionUpdate,
+    PostOnly,
     RateLimited,
     Reconnected,
     Rejected,
@@ -256,6 +259,45 @@ async def test_cancel_all_leaves_nothing_open(kind: str) -> None:
         assert [order.instrument_id for order in await maker.open_orders()] == ["SPY"]
         assert await maker.cancel_all() == 1
         assert await maker.open_orders() == []
+
+
+@pytest.mark.parametrize("kind", TRANSPORTS)
+async def test_order_controls_are_keywords(kind: str) -> None:
+    """A stop waits, is amended and triggered; labels are cancelled together; the account follows."""
+    async with two_clients(kind) as (_, maker, fund):
+        stream = fund.events("private")
+        await stream.open()
+        tomorrow = datetime.now(UTC) + timedelta(days=1)
+        stop = await fund.buy("SPX", 2, stop_price=4500.0, label="exit", wait=WaitFor.SETTLEMENT)
+        assert stop.status is OrderStatus.UNTRIGGERED
+        amended = await fund.amend(stop.order_id, stop_price=4401.0)
+        assert amended.state is not None
+        assert amended.state.stop_price == 4401.0
+        await read_until(stream, count(OrderAmended, 1))
+        assert [(each.stop_price, each.label) for each in fund.account.open_orders()] == [(4401.0, "exit")]
+        await maker.sell("SPX", 3, price=4401.0, post_only=PostOnly.REFUSE, display_quantity=1)
+        with pytest.raises(Rejected, match="REDUCE_ONLY_REFUSED"):
+            await fund.validate("SPX", Side.SELL, 1, price=4500.0, reduce_only=True)
+        await fund.buy("SPX", 1, price=4401.0, time_in_force=TimeInForce.FOK)
+        events = await read_until(stream, count(OrderTriggered, 1))
+        assert isinstance(events[-1], OrderTriggered)
+        await read_until(stream, count(PositionUpdate, 2))
+        assert fund.account.position("SPX") == 3
+        assert fund.account.open_orders() == []
+        placed = await fund.sell(
+            "SPX",
+            3,
+            price=4500.0,
+            time_in_force=TimeInForce.GTD,
+            expires_at=tomorrow,
+            label="exit",
+            reduce_only=True,
+        )
+        view = await fund.get_order(placed.order_id)
+        assert view.expires_at == tomorrow.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        assert view.reduce_only
+        assert await fund.cancel_all(label="other") == 0
+        assert await fund.cancel_all(label="exit") == 1
 
 
 @pytest.mark.parametrize("kind", TRANSPORTS)

@@ -38,12 +38,9 @@ def _orders(chosen: Sequence[Entry]) -> list[OracleOrder]:
     return [
         OracleOrder(
             number,
-            number,
-            "X",
-            side,
+            new_order(number, "X", side, price, quantity, TimeInForce.GTC),
             price if price is not None else MARKET_BID if side is Side.BUY else MARKET_ASK,
             quantity,
-            0,
             number,
         )
         for number, (side, price, quantity) in enumerate(chosen, 1)

@@ -11,12 +11,12 @@ from exchange.base.bounds import MAX_DEAD_ENTRIES, MAX_DEAD_SURFACING
 from exchange.base.streams import random_stream
 from exchange.engine import book as book_module
 from exchange.engine.book import Book, BookSide
-from exchange.engine.matching import Matcher, TradeCounter
-from exchange.model.types import Side
+from exchange.engine.matching import Matcher, VenueCounters
+from exchange.model.types import SelfTradePrevention, Side
 
 
 def _matcher() -> Matcher:
-    return Matcher(Book("X", 100), TradeCounter(), prevent_self_trade=False)
+    return Matcher(Book("X", 100), VenueCounters(), SelfTradePrevention.NONE)
 
 
 def _check(side: BookSide) -> None:

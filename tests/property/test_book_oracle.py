@@ -6,12 +6,24 @@ from dataclasses import dataclass
 import msgspec
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from exchange.engine.book import MARKET_ASK, MARKET_BID, MAX_SEQUENCE
 from exchange.engine.venue import Venue
 from exchange.model.commands import AnyCommand, Record
-from exchange.model.events import Acknowledged, Amended, AnyVenueEvent, Cancelled, Traded
+from exchange.model.events import (
+    Acknowledged,
+    Amended,
+    AnyVenueEvent,
+    Cancelled,
+    Decremented,
+    DisplayChanged,
+    Parked,
+    Traded,
+    Triggered,
+)
 from exchange.model.phases import PHASES
+from exchange.model.rules import ClosingCancels
 from exchange.model.types import SelfTradePrevention, Side
 from tests.oracle.actions import INSTRUMENTS, Reference, actions, records, rules
 from tests.oracle.book import OracleVenue
@@ -21,12 +33,14 @@ MODES = pytest.mark.parametrize("prevention", SelfTradePrevention, ids=lambda mo
 
 
 @MODES
-@settings(max_examples=300)
-@given(chosen=actions)
-def test_venue_agrees_with_oracle(prevention: SelfTradePrevention, chosen: Actions) -> None:
+@settings(max_examples=150)
+@given(chosen=actions, closing=st.sampled_from(ClosingCancels))
+def test_venue_agrees_with_oracle(
+    prevention: SelfTradePrevention, chosen: Actions, closing: ClosingCancels
+) -> None:
     """After every command: the same events in the same order, the same depth, the same best prices."""
-    venue = Venue(rules(prevention))
-    oracle = OracleVenue(prevention is SelfTradePrevention.CANCEL_TAKER)
+    venue = Venue(rules(prevention, closing))
+    oracle = OracleVenue(prevention, closing is ClosingCancels.DAY)
     for record in records(chosen):
         assert venue.apply(record) == oracle.apply(record), record
         for instrument_id in INSTRUMENTS:
@@ -122,14 +136,30 @@ class Lots:
 
     def __init__(self) -> None:
         self._live: dict[int, Known] = {}
+        self._stops: dict[int, int] = {}
+        self._hidden: dict[int, int] = {}
 
     def take(self, event: AnyVenueEvent) -> None:
         match event:
+            case Parked():
+                self._stops[event.order_id] = event.quantity
+            case Triggered(order_id, instrument_id, side, price_ticks, quantity):
+                assert self._stops.pop(order_id) == quantity
+                self._live[order_id] = Known(instrument_id, side, quantity, price_ticks)
             case Acknowledged(order_id, instrument_id, side, price_ticks, quantity):
                 self._live[order_id] = Known(instrument_id, side, quantity, price_ticks)
             case Traded():
                 for order_id in {event.maker_order_id, event.taker_order_id}:
                     self._live[order_id].filled += event.quantity
+            case Amended(parked=True):
+                self._stops[event.order_id] = event.quantity
+            case DisplayChanged():
+                shown = self._hidden.get(event.order_id, 0) - event.quantity
+                self._hidden[event.order_id] = shown
+            case Decremented():
+                self._live[event.order_id].total = event.quantity
+            case Cancelled(parked=True):
+                assert self._stops.pop(event.order_id) == event.remaining
             case Amended():
                 order = self._live[event.order_id]
                 order.total, order.price_ticks = event.quantity, event.price_ticks
@@ -146,8 +176,8 @@ class Lots:
 
     def at_rest(self, instrument_id: str, side: Side) -> int:
         return sum(
-            order.total - order.filled
-            for order in self._live.values()
+            order.total - order.filled - self._hidden.get(order_id, 0)
+            for order_id, order in self._live.items()
             if order.instrument_id == instrument_id
             and order.side is side
             and order.price_ticks not in (MARKET_BID, MARKET_ASK)

@@ -9,10 +9,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from exchange.model.commands import CancelOrder
 from exchange.model.events import ExecutionReport
 from exchange.model.page import Span
-from exchange.model.types import Side
+from exchange.model.types import SelfTradePrevention, Side
 from exchange.services.orders.listing import OrdersWanted, page_of_orders
 from exchange.services.settlement.history import History
-from tests.support.settling import Desk, Floor, PlainVenue, new_order
+from tests.oracle.book import OracleVenue
+from tests.support.settling import Desk, Floor, new_order
 
 TEAM = 1
 LIMITS = st.integers(1, 4)
@@ -25,7 +26,7 @@ class Paging(RuleBasedStateMachine):
     def start(self, kept: int) -> None:
         self.desk = Desk(finished_per_team=kept)
         self.history = self.desk.settlement.history = History(kept, kept)
-        self.floor = Floor(self.desk, PlainVenue())
+        self.floor = Floor(self.desk, OracleVenue(SelfTradePrevention.NONE))
         self.entered: list[int] = []
         self.below: int | None = None
         self.seen_fills: list[int] = []

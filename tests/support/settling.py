@@ -1,4 +1,4 @@
-"""Everything settlement stands on, with an admission that reserves as validate does and a plain venue."""
+"""Everything settlement stands on, with an admission that reserves as validate does."""
 
 from __future__ import annotations
 
@@ -8,20 +8,16 @@ from typing import Protocol
 import msgspec
 
 from exchange.model.answers import OrderReport
-from exchange.model.commands import AmendOrder, AnyCommand, CancelOrder, CancelOrders, NewOrder, Record
+from exchange.model.commands import AmendOrder, AnyCommand, NewOrder, Record
 from exchange.model.events import (
     Acknowledged,
-    Amended,
-    AmendRefused,
     AnyPrivateEvent,
     AnyVenueEvent,
-    Cancelled,
-    CancelRefused,
     Traded,
 )
 from exchange.model.instrument import Instrument
 from exchange.model.roles import Fees, PortfolioLimit, Role
-from exchange.model.types import CancelReason, InstrumentKind, OrderType, Side, TimeInForce
+from exchange.model.types import InstrumentKind, OrderType, Side, TimeInForce
 from exchange.services.orders.register import OrderRegister
 from exchange.services.positions.exposure import Exposure
 from exchange.services.positions.fees import FeeSchedule
@@ -116,7 +112,12 @@ class Desk:
         command = record.command
         if isinstance(command, NewOrder):
             self.exposure.reserve(
-                command.account, command.instrument_id, command.side, command.quantity, command.can_rest
+                command.account,
+                command.instrument_id,
+                command.side,
+                command.quantity,
+                command.can_rest,
+                command.terms,
             )
             self.register.enter(record)
         elif isinstance(command, AmendOrder):
@@ -126,13 +127,13 @@ class Desk:
             growth = self.growth(command)
             own = order.command
             self.exposure.reserve_more(own.account, own.instrument_id, own.side, growth)
-            self.register.amend_pending(record, growth)
+            self.register.amend_pending(record)
 
     def growth(self, amend: AmendOrder) -> int:
         """Lots an amend may add to its order, whatever becomes of those in flight."""
         if amend.quantity is None:
             return 0
-        return max(0, amend.quantity - self.register.lowest_quantity(amend.order_id))
+        return max(0, amend.quantity - self.register.most(amend.order_id))
 
     def settle(self, record: Record, *events: AnyVenueEvent) -> Settled:
         return self.settlement.settle(record, events)
@@ -170,154 +171,6 @@ class Desk:
         """All state in canonical bytes."""
         parts = (self.register, self.exposure, self.ledger, self.settlement)
         return msgspec.msgpack.encode([part.state() for part in parts])
-
-
-class _Resting(msgspec.Struct):
-    order_id: int
-    account: int
-    instrument_id: str
-    side: Side
-    price_ticks: int
-    quantity: int
-    remaining: int
-    priority: int
-
-
-class PlainVenue:
-    """Price-time matching by sorting a list: slow, and obviously right."""
-
-    def __init__(self, prevent_self_trade: bool = False) -> None:
-        self._prevent = prevent_self_trade
-        self._orders: dict[int, _Resting] = {}
-        self._trade_id = 0
-
-    def apply(self, record: Record) -> list[AnyVenueEvent]:
-        """The events of one record."""
-        command = record.command
-        if isinstance(command, NewOrder):
-            return self._new(record.sequence, command)
-        if isinstance(command, CancelOrder):
-            if command.order_id not in self._orders:
-                return [CancelRefused(command.order_id)]
-            return [self._cancel(command.order_id, CancelReason.REQUESTED)]
-        if isinstance(command, AmendOrder):
-            return self._amend(record.sequence, command)
-        if isinstance(command, CancelOrders):
-            return [self._cancel(each, command.reason) for each in self._within(command)]
-        return []
-
-    def _new(self, order_id: int, command: NewOrder) -> list[AnyVenueEvent]:
-        price_ticks = command.price_ticks
-        if price_ticks is None:
-            price_ticks = EDGE if command.side is Side.BUY else 1
-        order = _Resting(
-            order_id,
-            command.account,
-            command.instrument_id,
-            command.side,
-            price_ticks,
-            command.quantity,
-            command.quantity,
-            order_id,
-        )
-        self._orders[order_id] = order
-        events: list[AnyVenueEvent] = [
-            Acknowledged(order_id, order.instrument_id, order.side, price_ticks, order.quantity)
-        ]
-        events += self._match(order)
-        if self._ended_by_self_trade(order):
-            events.append(self._cancel(order_id, CancelReason.SELF_TRADE))
-        elif order.remaining and not command.can_rest:
-            reason = CancelReason.NO_LIQUIDITY if command.price_ticks is None else CancelReason.IOC_REMAINDER
-            events.append(self._cancel(order_id, reason))
-        return events
-
-    def _amend(self, sequence: int, command: AmendOrder) -> list[AnyVenueEvent]:
-        order = self._orders.get(command.order_id)
-        if order is None:
-            return [AmendRefused(command.order_id)]
-        quantity = order.quantity if command.quantity is None else command.quantity
-        price_ticks = order.price_ticks if command.price_ticks is None else command.price_ticks
-        filled = order.quantity - order.remaining
-        if quantity <= filled:
-            return [self._cancel(order.order_id, CancelReason.AMENDED_BELOW_FILLED)]
-        old_price_ticks, old_remaining = order.price_ticks, order.remaining
-        if price_ticks != order.price_ticks or quantity > order.quantity:
-            order.priority = sequence
-        order.quantity, order.price_ticks, order.remaining = quantity, price_ticks, quantity - filled
-        events = self._match(order)
-        events.append(
-            Amended(
-                order.order_id,
-                order.instrument_id,
-                order.side,
-                price_ticks,
-                quantity,
-                order.remaining,
-                old_price_ticks,
-                old_remaining,
-            )
-        )
-        if self._ended_by_self_trade(order):
-            events.append(self._cancel(order.order_id, CancelReason.SELF_TRADE))
-        return events
-
-    def _match(self, taker: _Resting) -> list[AnyVenueEvent]:
-        events: list[AnyVenueEvent] = []
-        while taker.remaining and (maker := self._best_against(taker)) is not None:
-            if self._prevent and maker.account == taker.account:
-                break
-            quantity = min(maker.remaining, taker.remaining)
-            self._trade_id += 1
-            events.append(
-                Traded(
-                    self._trade_id,
-                    taker.instrument_id,
-                    maker.price_ticks,
-                    quantity,
-                    maker.order_id,
-                    taker.order_id,
-                    maker.account,
-                    taker.account,
-                    taker.side,
-                )
-            )
-            for order in (maker, taker):
-                order.remaining -= quantity
-                if not order.remaining:
-                    del self._orders[order.order_id]
-        return events
-
-    def _best_against(self, taker: _Resting) -> _Resting | None:
-        sign = taker.side.sign
-        crossing = [
-            each
-            for each in self._orders.values()
-            if each.side is not taker.side
-            and each.instrument_id == taker.instrument_id
-            and sign * each.price_ticks <= sign * taker.price_ticks
-        ]
-        return min(crossing, key=lambda each: (sign * each.price_ticks, each.priority), default=None)
-
-    def _ended_by_self_trade(self, order: _Resting) -> bool:
-        return bool(order.remaining) and self._best_against(order) is not None
-
-    def _cancel(self, order_id: int, reason: CancelReason) -> Cancelled:
-        order = self._orders.pop(order_id)
-        return Cancelled(
-            order_id, order.instrument_id, order.side, order.price_ticks, order.remaining, reason
-        )
-
-    def _within(self, command: CancelOrders) -> list[int]:
-        return [
-            each.order_id
-            for each in self._orders.values()
-            if each.account == command.account
-            and any(
-                scope.instrument_id in (None, each.instrument_id) and scope.side in (None, each.side)
-                for scope in command.scopes
-            )
-        ]
 
 
 class AnyVenue(Protocol):

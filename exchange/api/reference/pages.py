@@ -126,7 +126,8 @@ def _plain_type(schema: Mapping[str, Any], document: Mapping[str, Any]) -> str:
     ]
     lengths = [f"at most {schema['maxLength']} characters"] if "maxLength" in schema else []
     pattern = [f"`{schema['pattern']}`"] if "pattern" in schema else []
-    return " ".join([schema.get("type", "any"), ", ".join([*bounds, *lengths, *pattern])]).strip()
+    formats = [schema["format"]] if "format" in schema else []
+    return " ".join([schema.get("type", "any"), ", ".join([*formats, *bounds, *lengths, *pattern])]).strip()
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -61,6 +61,7 @@ CHANNELS: Final = (
         (
             events.PositionSnapshot,
             events.NewOrderAck,
+            events.OrderTriggered,
             events.ExecutionReport,
             events.OrderAmended,
             events.OrderCancelled,

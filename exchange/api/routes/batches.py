@@ -36,7 +36,7 @@ def _enter(
     context: ApiContext, call: Call[SubmitQuery, BatchRequest], body: OrderRequest, name: str, wait: Wait
 ) -> PendingRequest | Refusal:
     account = call.caller.account
-    order = new_order(body, account, name, context.grids)
+    order = new_order(body, account, name, context.grids, context.resting)
     if isinstance(order, Refusal):
         return order
     pending = context.intake.submit(order, name, account, wait)

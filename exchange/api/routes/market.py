@@ -13,7 +13,6 @@ from exchange.api.operation import Call, Operation, Topic
 from exchange.api.replies import Answered, Reply
 from exchange.api.views import candle_view, instrument_view, trade_view
 from exchange.model.page import Gone, Span
-from exchange.model.phases import PHASES
 from exchange.model.reasons import Code, unknown_instrument
 from exchange.model.types import Phase
 from exchange.wire import data
@@ -37,7 +36,7 @@ async def get_orderbook(context: ApiContext, call: Call[OrderbookQuery, None]) -
     venue = context.venue
     depth = venue.depth(instrument_id, call.query.depth)
     phase = venue.phase_of(instrument_id)
-    is_call, auction = PHASES[phase].is_call, venue.indicative(instrument_id)
+    is_call, auction = venue.is_call(instrument_id), venue.indicative(instrument_id)
     return Answered(
         data.Orderbook(
             instrument_id=instrument_id,

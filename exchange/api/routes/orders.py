@@ -32,7 +32,7 @@ WAITS: Final = {
 
 async def submit_order(context: ApiContext, call: Call[SubmitQuery, OrderRequest]) -> Reply:
     """Enter one order."""
-    order = new_order(call.body, call.caller.account, call.request_id, context.grids)
+    order = new_order(call.body, call.caller.account, call.request_id, context.grids, context.resting)
     if isinstance(order, Refusal):
         return order
     return order_reply(context, await execute(context, call, order, WAITS[call.query.wait]))
@@ -43,14 +43,14 @@ async def validate_order(context: ApiContext, call: Call[NoQuery, OrderRequest])
     refusal = context.health.refusal()
     if refusal is not None:
         return refusal
-    order = new_order(call.body, call.caller.account, call.request_id, context.grids)
+    order = new_order(call.body, call.caller.account, call.request_id, context.grids, context.resting)
     if isinstance(order, Refusal):
         return order
     return context.admission.dry_run(order, context.clock.now_us()) or Answered(data.DryRun(valid=True))
 
 
 async def amend(context: ApiContext, call: Call[NoQuery, AmendRequest]) -> Reply:
-    """Give an order a new total, a new limit or both."""
+    """Give an order a new total, limit or stop price."""
     order = find_order(context, call)
     if order is None or order.status.is_final:
         return amend_failed()
@@ -71,12 +71,12 @@ async def cancel(context: ApiContext, call: Call[NoQuery, None]) -> Reply:
 
 
 async def cancel_all(context: ApiContext, call: Call[CancelAllQuery, None]) -> Reply:
-    """Cancel every open order of the team, or those in one instrument, of one side, or both."""
+    """Cancel every open order of the team, or those in one instrument, of one side, with one label."""
     instrument_id = call.query.instrument_id
     if instrument_id is not None and instrument_id not in context.grids:
         return unknown_instrument(instrument_id)
     side = call.query.side
-    scope = CancelScope(instrument_id, None if side is UNSET else side)
+    scope = CancelScope(instrument_id, None if side is UNSET else side, call.query.label)
     command = CancelOrders(call.caller.account, (scope,), CancelReason.REQUESTED, call.request_id)
     return cancel_all_reply(await execute(context, call, command))
 
@@ -97,6 +97,14 @@ _TERMS: Final = (
     Code.PRICE_OUT_OF_BAND,
     Code.ORDER_TYPE_CONTRADICTION,
     Code.TIME_IN_FORCE_NOT_ALLOWED,
+    Code.CONTROL_CONTRADICTION,
+    Code.EXPIRES_AT_OUT_OF_RANGE,
+    Code.POST_ONLY_NOT_ALLOWED,
+    Code.DISPLAY_QUANTITY_OUT_OF_RANGE,
+    Code.SELF_TRADE_PREVENTION_NOT_ALLOWED,
+    Code.REDUCE_ONLY_REFUSED,
+    Code.REDUCE_ONLY_OPEN,
+    Code.TOO_MANY_STOP_ORDERS,
     Code.CLIENT_ORDER_ID_REUSED,
     Code.POSITION_LIMIT_EXCEEDED,
     Code.PORTFOLIO_LIMIT_EXCEEDED,
@@ -113,6 +121,12 @@ _AMEND_TERMS: Final = (
     Code.PRICE_NOT_ON_TICK,
     Code.PRICE_OUT_OF_RANGE,
     Code.PRICE_OUT_OF_BAND,
+    Code.ORDER_TYPE_CONTRADICTION,
+    Code.POST_ONLY_NOT_ALLOWED,
+    Code.POST_ONLY_WOULD_TRADE,
+    Code.DISPLAY_QUANTITY_OUT_OF_RANGE,
+    Code.REDUCE_ONLY_REFUSED,
+    Code.REDUCE_ONLY_OPEN,
     Code.POSITION_LIMIT_EXCEEDED,
     Code.PORTFOLIO_LIMIT_EXCEEDED,
     Code.ORDER_SIZE_OUT_OF_RANGE,
@@ -141,7 +155,8 @@ ROUTES: Final = (
             "Answers as soon as the order is validated and durable; `wait=matching` or `wait=settlement` wait"
             " for the matcher or for the booking, and put the order's state into `data`. Fills come over the"
             " WebSocket in any case. Sending the same body with the same `client_order_id` again is safe: the"
-            " answer has the first order's id and `duplicate`."
+            " answer has the first order's id and `duplicate`. docs/orders.md explains every order type and"
+            " control."
         ),
         query=SubmitQuery,
         body=OrderRequest,
@@ -177,7 +192,7 @@ ROUTES: Final = (
         description=(
             "`quantity` is the new total, filled lots included; at or below what is filled the order is"
             " cancelled. Lowering the quantity keeps the order's place in the queue, anything else loses it."
-            " Answers with the matcher's result."
+            " All other terms stay as they are. Answers with the matcher's result."
         ),
         body=AmendRequest,
         data=data.OrderResult,
@@ -194,9 +209,10 @@ ROUTES: Final = (
         handler=cancel_all,
         summary="Cancel every open order of the team",
         description=(
-            "Or those in one instrument, of one side, or both. `cancelled` counts them; each is told as one"
-            " `order_cancelled` with the `request_id` of this request. Orders accepted before it are covered,"
-            " also those still on their way to the book. Succeeds also where there are none."
+            "Or those in one instrument, of one side, with one label, or with several of these together."
+            " `cancelled` counts them; each is told as one `order_cancelled` with the `request_id` of this"
+            " request. Orders accepted before it are covered, also those still on their way to the book."
+            " Succeeds also where there are none."
         ),
         query=CancelAllQuery,
         data=data.CancelAllResult,

@@ -32,6 +32,7 @@ async def get_game_rules(context: ApiContext, call: Call[NoQuery, None]) -> Repl
             max_teams=rules.max_teams,
             invite_code_needed=context.settings.invite_code is not None,
             bands=_bands(rules.bands) if rules.bands.enabled else None,
+            closing_cancels=None if rules.schedule is None else rules.closing.cancels,
         )
     )
 

@@ -83,7 +83,7 @@ def _amend(params: socket.AmendParams) -> Inputs | Refusal:
 
 def _cancel_all(params: socket.CancelAllParams) -> Inputs:
     side = UNSET if params.side is None else params.side
-    return Inputs(CancelAllQuery(instrument_id=params.instrument_id, side=side))
+    return Inputs(CancelAllQuery(instrument_id=params.instrument_id, side=side, label=params.label))
 
 
 def _open_orders(params: socket.OpenOrdersParams) -> Inputs:

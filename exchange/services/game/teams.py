@@ -14,6 +14,7 @@ from exchange.model.commands import (
     Record,
     RegisterTeam,
     RotateKey,
+    SetProtection,
 )
 from exchange.model.reasons import Category, Code, Refusal
 from exchange.model.roles import Role
@@ -33,6 +34,8 @@ class Team(msgspec.Struct, frozen=True):
     registered_at_us: int
     guards: frozenset[CancelReason] = frozenset()
     """In which cases its orders are to be cancelled."""
+    protected_groups: frozenset[str] = frozenset()
+    """Groups of quotes that market-maker protection watches."""
 
 
 class TeamRegistry:
@@ -121,6 +124,16 @@ class TeamRegistry:
         if guards != team.guards:
             self._teams[team.account] = replace(team, guards=guards)
 
+    def protect(self, record: Record) -> None:
+        """Note that a group of quotes is protected, or no longer."""
+        command = record.command
+        assert isinstance(command, SetProtection)
+        team = self._teams[command.account]
+        groups = team.protected_groups - {command.quote_group}
+        if command.fills is not None or command.lots is not None:
+            groups |= {command.quote_group}
+        self._teams[team.account] = replace(team, protected_groups=groups)
+
     # --- what anyone may ask --------------------------------------------------------------------
 
     def by_account(self, account: int) -> Team | None:
@@ -144,6 +157,7 @@ class TeamRegistry:
             [
                 *(team.account, team.name, team.role.name, team.key_hash, team.disabled),
                 *(team.registered_at_us, sorted(each.value for each in team.guards)),
+                sorted(team.protected_groups),
             ]
             for team in self._teams.values()
         ]

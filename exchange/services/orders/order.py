@@ -13,7 +13,8 @@ class Order(msgspec.Struct, gc=False):
     """An accepted order. ``command`` is what was sent, ``quantity`` and ``price_ticks`` what stands now.
 
     ``quantity`` is the total (FIX OrderQty), ``value`` the sum of price_ticks * quantity over its fills,
-    ``fees`` money. ``price_ticks`` is None for a market order. Changed by the register alone.
+    ``fees`` money. ``price_ticks`` is None without a limit, ``stop_price_ticks`` without a stop price.
+    Changed by the register alone.
     """
 
     order_id: int
@@ -27,6 +28,7 @@ class Order(msgspec.Struct, gc=False):
     fees: int = 0
     cancel_reason: CancelReason | None = None
     updated_at_us: int = 0
+    stop_price_ticks: int | None = None
 
     @property
     def remaining_quantity(self) -> int:
@@ -45,10 +47,15 @@ class KnownOrder(msgspec.Struct, frozen=True, gc=False):
 class PendingAmend(msgspec.Struct, frozen=True, gc=False):
     """An amend admitted and not yet settled. ``quantity`` is the new total, None where it keeps what is.
 
-    ``command`` is that of the order; ``reserved`` lots were added to its side when the amend was admitted.
+    It holds on to its order, which may end and leave the register before.
     """
 
-    order_id: int
-    command: NewOrder
+    order: Order
     quantity: int | None
-    reserved: int
+
+
+class FreedLots(msgspec.Struct, frozen=True, gc=False):
+    """Lots that were reserved for the order of ``command`` and nothing can use any more."""
+
+    command: NewOrder
+    lots: int

@@ -11,18 +11,19 @@ from exchange.model.answers import OrderReport
 from exchange.model.commands import AmendOrder, NewOrder, Record
 from exchange.model.order import OrderStatus, Trigger, next_status
 from exchange.model.page import Gone
-from exchange.model.types import CancelReason
-from exchange.services.orders.order import KnownOrder, Order, PendingAmend
+from exchange.model.types import CancelReason, Side
+from exchange.services.orders.order import FreedLots, KnownOrder, Order, PendingAmend
 
 _ACCEPTED = OrderStatus.ACCEPTED
 _ACKNOWLEDGE, _AMEND, _CANCEL = Trigger.ACKNOWLEDGE, Trigger.AMEND, Trigger.CANCEL
+_PARK, _TRIGGER = Trigger.PARK, Trigger.TRIGGER
 _FILL_PARTLY, _FILL_FULLY = Trigger.FILL_PARTLY, Trigger.FILL_FULLY
 
 
 class _Team:
     """Orders of one account. The deques say what is oldest: a dict that is eaten from its front is slow."""
 
-    __slots__ = ("finished", "gone", "known", "known_ids", "open")
+    __slots__ = ("finished", "gone", "known", "known_ids", "open", "quotes")
 
     def __init__(self) -> None:
         self.gone: Order | None = None
@@ -30,6 +31,7 @@ class _Team:
         self.finished: deque[int] = deque()
         self.known: dict[str, KnownOrder] = {}
         self.known_ids: deque[str] = deque()
+        self.quotes: dict[tuple[str, str, Side], Order] = {}
 
 
 class OrderRegister:
@@ -45,7 +47,7 @@ class OrderRegister:
         self._orders: dict[int, Order] = {}
         self._teams: dict[int, _Team] = {}
         self._amends: dict[int, PendingAmend] = {}
-        self._amends_of: dict[int, list[PendingAmend]] = {}
+        self._amends_of: dict[int, list[int]] = {}
         self._last_order_id = 0
 
     # --- what validate does ---------------------------------------------------------------------
@@ -58,21 +60,24 @@ class OrderRegister:
         self._last_order_id = order_id
         order = Order(order_id, timestamp_us, command, _ACCEPTED, command.price_ticks, command.quantity)
         order.updated_at_us = timestamp_us
-        team = self._team(command.account)
+        team, terms = self._team(command.account), command.terms
+        if terms is not None:
+            order.stop_price_ticks = terms.stop_price_ticks
+            if terms.quote_group is not None:
+                team.quotes[command.instrument_id, terms.quote_group, command.side] = order
         self._orders[order_id] = team.open[order_id] = order
         if command.client_order_id is not None:
             self._remember(team, command.client_order_id, KnownOrder(order_id, timestamp_us, command))
 
-    def amend_pending(self, record: Record, reserved: int) -> None:
-        """An amend of a live order was admitted with ``reserved`` lots: remember both until it settles."""
+    def amend_pending(self, record: Record) -> None:
+        """An amend of a live order was admitted: remember it until it settles."""
         command = record.command
         assert isinstance(command, AmendOrder)
-        assert reserved >= 0
         order = self._orders[command.order_id]
-        pending = PendingAmend(order.order_id, order.command, command.quantity, reserved)
+        pending = PendingAmend(order, command.quantity)
         assert record.sequence not in self._amends
         self._amends[record.sequence] = pending
-        self._amends_of.setdefault(order.order_id, []).append(pending)
+        self._amends_of.setdefault(order.order_id, []).append(record.sequence)
 
     # --- what settle does -----------------------------------------------------------------------
 
@@ -80,6 +85,22 @@ class OrderRegister:
         """Match took the order."""
         order = self._orders[order_id]
         order.status = next_status(order.status, _ACKNOWLEDGE)
+        return order
+
+    def reprice(self, order_id: int, price_ticks: int) -> None:
+        """Match gave a post-only order another limit than it came with."""
+        self._orders[order_id].price_ticks = price_ticks
+
+    def park(self, order_id: int) -> Order:
+        """Match took a stop: it waits."""
+        order = self._orders[order_id]
+        order.status = next_status(order.status, _PARK)
+        return order
+
+    def trigger(self, order_id: int) -> Order:
+        """A stop entered the market."""
+        order = self._orders[order_id]
+        order.status = next_status(order.status, _TRIGGER)
         return order
 
     def fill(self, order_id: int, price_ticks: int, quantity: int, fees: int, timestamp_us: int) -> Order:
@@ -98,15 +119,31 @@ class OrderRegister:
             self._finish(order)
         return order
 
-    def amend(self, order_id: int, price_ticks: int | None, quantity: int, timestamp_us: int) -> Order:
-        """Give the order its new limit and total."""
+    def amend(
+        self,
+        order_id: int,
+        price_ticks: int | None,
+        quantity: int,
+        timestamp_us: int,
+        stop_price_ticks: int | None = None,
+    ) -> Order:
+        """Give the order its new limit, total and stop price; a stop price of None keeps what is."""
         order = self._orders[order_id]
         assert quantity >= order.filled_quantity
         order.status = next_status(order.status, _AMEND)
         order.price_ticks = price_ticks
         order.quantity = quantity
         order.updated_at_us = timestamp_us
+        if stop_price_ticks is not None:
+            order.stop_price_ticks = stop_price_ticks
         return order
+
+    def decrement(self, order_id: int, quantity: int, timestamp_us: int) -> int:
+        """Self-trade prevention lowered the total to ``quantity``; gives the lots that are free by that."""
+        order = self._orders[order_id]
+        before = self._most(order)
+        self.amend(order_id, order.price_ticks, quantity, timestamp_us)
+        return before - self._most(order)
 
     def cancel(self, order_id: int, reason: CancelReason, timestamp_us: int) -> Order:
         """Finish the order; what it has not filled is given up."""
@@ -117,15 +154,27 @@ class OrderRegister:
         self._finish(order)
         return order
 
-    def amend_settled(self, sequence: int) -> PendingAmend | None:
-        """Forget an amend, applied or refused; what it reserved is the caller's to give back."""
-        pending = self._amends.pop(sequence, None)
-        if pending is not None:
-            others = self._amends_of[pending.order_id]
-            others.remove(pending)
-            if not others:
-                del self._amends_of[pending.order_id]
-        return pending
+    def amend_settled(self, record: Record, applied: bool) -> FreedLots | None:
+        """An amend took effect or did not; gives the lots that are free by that, None if it is unknown.
+
+        Comes before the trades of the amend, which are of its new total.
+        """
+        command, pending = record.command, self._amends.get(record.sequence)
+        assert isinstance(command, AmendOrder)
+        if pending is None:
+            return None
+        order = pending.order
+        before = self._most(order)
+        del self._amends[record.sequence]
+        others = self._amends_of[order.order_id]
+        others.remove(record.sequence)
+        if not others:
+            del self._amends_of[order.order_id]
+        if applied:
+            price_ticks = order.price_ticks if command.price_ticks is None else command.price_ticks
+            quantity = order.quantity if command.quantity is None else command.quantity
+            self.amend(order.order_id, price_ticks, quantity, record.timestamp_us, command.stop_price_ticks)
+        return FreedLots(order.command, before - self._most(order))
 
     # --- what anyone may ask --------------------------------------------------------------------
 
@@ -138,13 +187,17 @@ class OrderRegister:
         team = self._teams.get(account)
         return None if team is None else team.known.get(client_order_id)
 
-    def lowest_quantity(self, order_id: int) -> int:
-        """Smallest total the order may have when one more amend reaches it: now's, or one in flight."""
-        lowest = self._orders[order_id].quantity
-        for pending in self._amends_of.get(order_id, ()):
-            if pending.quantity is not None and pending.quantity < lowest:
-                lowest = pending.quantity
-        return lowest
+    def quoted(self, account: int, instrument_id: str, quote_group: str, side: Side) -> Order | None:
+        """The live order that is one side of a quote."""
+        team = self._teams.get(account)
+        return None if team is None else team.quotes.get((instrument_id, quote_group, side))
+
+    def most(self, order_id: int) -> int:
+        """The largest total the order may come to: now's, or that of an amend in flight.
+
+        What is open of an order is reserved up to here: whatever becomes of its amends, it fills no further.
+        """
+        return self._most(self._orders[order_id])
 
     def has_pending_amend(self, order_id: int) -> bool:
         """Whether an amend of this order was admitted and not yet settled."""
@@ -156,7 +209,13 @@ class OrderRegister:
         if order is None:
             return None
         return OrderReport(
-            order.status, order.quantity, order.filled_quantity, order.value, order.fees, order.price_ticks
+            order.status,
+            order.quantity,
+            order.filled_quantity,
+            order.value,
+            order.fees,
+            order.price_ticks,
+            order.stop_price_ticks,
         )
 
     def open_orders(self, account: int, instrument_id: str | None = None) -> list[Order]:
@@ -193,6 +252,10 @@ class OrderRegister:
 
     # --------------------------------------------------------------------------------------------
 
+    def _most(self, order: Order) -> int:
+        totals = [self._amends[each].quantity or 0 for each in self._amends_of.get(order.order_id, ())]
+        return max(order.quantity, *totals) if totals else order.quantity
+
     def _team(self, account: int) -> _Team:
         team = self._teams.get(account)
         if team is None:
@@ -207,8 +270,11 @@ class OrderRegister:
             del team.known[team.known_ids.popleft()]
 
     def _finish(self, order: Order) -> None:
-        team = self._teams[order.command.account]
+        command = order.command
+        team = self._teams[command.account]
         del team.open[order.order_id]
+        if command.terms is not None and command.terms.quote_group is not None:
+            team.quotes.pop((command.instrument_id, command.terms.quote_group, command.side), None)
         team.finished.append(order.order_id)
         if len(team.finished) > self._finished_per_team:
             forgotten = self._orders.pop(team.finished.popleft())

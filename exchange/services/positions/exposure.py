@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from exchange.model.commands import OrderTerms
 from exchange.model.types import Side
 
 _BUY = Side.BUY
@@ -24,6 +25,9 @@ class _Line(msgspec.Struct, gc=False):
     resting_buys: int = 0
     resting_sells: int = 0
     exposure: int = 0
+    reducing_buys: int = 0
+    reducing_sells: int = 0
+    stops: int = 0
 
 
 class _Account:
@@ -44,10 +48,20 @@ class Exposure:
 
     def __init__(self) -> None:
         self._accounts: dict[int, _Account] = {}
+        self.reduce_only_orders = 0
+        """Live ones of all accounts: while there are none, nobody's orders need be looked at for them."""
 
     # --- what validate does ---------------------------------------------------------------------
 
-    def reserve(self, account: int, instrument_id: str, side: Side, quantity: int, can_rest: bool) -> None:
+    def reserve(
+        self,
+        account: int,
+        instrument_id: str,
+        side: Side,
+        quantity: int,
+        can_rest: bool,
+        terms: OrderTerms | None = None,
+    ) -> None:
         """A new order of ``quantity`` lots."""
         assert quantity > 0
         owner = self._accounts.get(account)
@@ -62,6 +76,8 @@ class Exposure:
         else:
             line.open_sells += quantity
             line.resting_sells += can_rest
+        if terms is not None:
+            self._count(line, side, terms, 1)
         _recount(owner, line)
 
     def reserve_more(self, account: int, instrument_id: str, side: Side, quantity: int) -> None:
@@ -105,8 +121,17 @@ class Exposure:
         owner.total_position += abs(after) - abs(before)
         _recount(owner, line)
 
-    def ended(self, account: int, instrument_id: str, side: Side, can_rest: bool) -> None:
+    def ended(
+        self,
+        account: int,
+        instrument_id: str,
+        side: Side,
+        can_rest: bool,
+        terms: OrderTerms | None = None,
+    ) -> None:
         """An order finished; one that could rest no longer counts as resting."""
+        if terms is not None:
+            self._count(self._accounts[account].lines[instrument_id], side, terms, -1)
         if not can_rest:
             return
         line = self._accounts[account].lines[instrument_id]
@@ -133,6 +158,15 @@ class Exposure:
         line = self._line(account, instrument_id)
         return line.resting_buys if side is _BUY else line.resting_sells
 
+    def reducing_orders(self, account: int, instrument_id: str, side: Side) -> int:
+        """Reduce-only orders on ``side``, open and in flight."""
+        line = self._line(account, instrument_id)
+        return line.reducing_buys if side is _BUY else line.reducing_sells
+
+    def stop_orders(self, account: int, instrument_id: str) -> int:
+        """Stop orders, open and in flight, triggered or not."""
+        return self._line(account, instrument_id).stops
+
     def total_position(self, account: int) -> int:
         """Sum of |position| over instruments."""
         return self._accounts.get(account, _NOBODY).total_position
@@ -153,6 +187,18 @@ class Exposure:
             for account in sorted(self._accounts)
             if (instruments := self.open_instruments(account))
         ]
+
+    def _count(self, line: _Line, side: Side, terms: OrderTerms, change: int) -> None:
+        if terms.stop_price_ticks is not None:
+            line.stops += change
+            assert line.stops >= 0
+        if terms.reduce_only:
+            self.reduce_only_orders += change
+            if side is _BUY:
+                line.reducing_buys += change
+            else:
+                line.reducing_sells += change
+            assert line.reducing_buys >= 0 <= line.reducing_sells
 
     def _line(self, account: int, instrument_id: str) -> _Line:
         return self._accounts.get(account, _NOBODY).lines.get(instrument_id, _NOTHING)

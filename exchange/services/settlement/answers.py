@@ -16,7 +16,7 @@ from exchange.model.commands import (
     RotateKey,
 )
 from exchange.model.events import AmendRefused, AnyVenueEvent, Cancelled, CancelRefused
-from exchange.model.reasons import amend_failed, cancel_failed
+from exchange.model.reasons import amend_failed, cancel_failed, post_only_would_trade
 from exchange.services.settlement.ports import Orders
 
 
@@ -43,8 +43,11 @@ def answer(record: Record, events: Sequence[AnyVenueEvent], orders: Orders) -> A
 def _change(
     record: Record, command: CancelOrder | AmendOrder, events: Sequence[AnyVenueEvent], orders: Orders
 ) -> Answer:
-    if any(isinstance(event, (CancelRefused, AmendRefused)) for event in events):
-        return cancel_failed() if isinstance(command, CancelOrder) else amend_failed()
+    for event in events:
+        if isinstance(event, CancelRefused):
+            return cancel_failed()
+        if isinstance(event, AmendRefused):
+            return post_only_would_trade() if event.would_trade else amend_failed()
     order = orders.get(command.order_id)
     assert order is not None
     return _order(record, command.order_id, order.command, orders)

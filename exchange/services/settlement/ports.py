@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from exchange.model.answers import OrderReport
-from exchange.model.commands import NewOrder
+from exchange.model.commands import NewOrder, OrderTerms, Record
 from exchange.model.events import PositionUpdate
 from exchange.model.order import OrderStatus
 from exchange.model.types import CancelReason, Liquidity, Side
@@ -27,18 +27,20 @@ class OrderState(Protocol):
     @property
     def filled_quantity(self) -> int: ...
     @property
+    def stop_price_ticks(self) -> int | None: ...
+    @property
     def value(self) -> int: ...
     @property
     def fees(self) -> int: ...
 
 
-class PendingAmend(Protocol):
-    """An amend in flight and the lots it reserved when it was admitted."""
+class FreedLots(Protocol):
+    """Lots that were reserved for the order of ``command`` and nothing can use any more."""
 
     @property
     def command(self) -> NewOrder: ...
     @property
-    def reserved(self) -> int: ...
+    def lots(self) -> int: ...
 
 
 class Orders(Protocol):
@@ -47,14 +49,25 @@ class Orders(Protocol):
     def get(self, order_id: int) -> OrderState | None: ...
     def report(self, order_id: int) -> OrderReport | None: ...
     def acknowledge(self, order_id: int) -> OrderState: ...
+    def reprice(self, order_id: int, price_ticks: int) -> None: ...
+    def park(self, order_id: int) -> OrderState: ...
+    def trigger(self, order_id: int) -> OrderState: ...
     def fill(
         self, order_id: int, price_ticks: int, quantity: int, fees: int, timestamp_us: int
     ) -> OrderState: ...
     def amend(
-        self, order_id: int, price_ticks: int | None, quantity: int, timestamp_us: int
+        self,
+        order_id: int,
+        price_ticks: int | None,
+        quantity: int,
+        timestamp_us: int,
+        stop_price_ticks: int | None = None,
     ) -> OrderState: ...
+    def decrement(self, order_id: int, quantity: int, timestamp_us: int) -> int:
+        """Gives the lots that are free by that."""
+
     def cancel(self, order_id: int, reason: CancelReason, timestamp_us: int) -> OrderState: ...
-    def amend_settled(self, sequence: int) -> PendingAmend | None: ...
+    def amend_settled(self, record: Record, applied: bool) -> FreedLots | None: ...
     def has_pending_amend(self, order_id: int) -> bool: ...
 
 
@@ -72,7 +85,14 @@ class Reservations(Holdings, Protocol):
 
     def release(self, account: int, instrument_id: str, side: Side, quantity: int) -> None: ...
     def convert(self, account: int, instrument_id: str, side: Side, quantity: int) -> None: ...
-    def ended(self, account: int, instrument_id: str, side: Side, can_rest: bool) -> None: ...
+    def ended(
+        self,
+        account: int,
+        instrument_id: str,
+        side: Side,
+        can_rest: bool,
+        terms: OrderTerms | None,
+    ) -> None: ...
 
 
 class Books(Protocol):

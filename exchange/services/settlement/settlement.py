@@ -7,22 +7,28 @@ overtakes a fill. What it finds impossible raises: half-applied state must not t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import msgspec
 
 from exchange.model.answers import Answer, OrderReport
-from exchange.model.commands import AmendOrder, CancelOrder, CancelOrders, NewOrder, Record
+from exchange.model.commands import AmendOrder, CancelOrder, CancelOrders, NewOrder, Record, TriggerStops
 from exchange.model.events import (
     Acknowledged,
     Amended,
     AnyPrivateEvent,
     AnyVenueEvent,
     Cancelled,
+    Decremented,
     ExecutionReport,
     NewOrderAck,
     OrderAmended,
     OrderCancelled,
+    OrderTriggered,
+    Parked,
+    StopsWaiting,
     Traded,
+    Triggered,
 )
 from exchange.model.order import OrderStatus
 from exchange.model.roles import Role
@@ -31,13 +37,16 @@ from exchange.services.settlement.amends import apply_amend
 from exchange.services.settlement.answers import answer
 from exchange.services.settlement.history import History, PublicTrade
 from exchange.services.settlement.portfolio import PortfolioWatch
-from exchange.services.settlement.ports import Books, Fees, Orders, Reservations
+from exchange.services.settlement.ports import Books, Fees, Orders, OrderState, Reservations
 from exchange.services.settlement.preview import preview
 from exchange.services.settlement.streams import StreamNumbers
 
 _MAKER, _TAKER, _AUCTION = Liquidity.MAKER, Liquidity.TAKER, Liquidity.AUCTION
 _BUY, _SELL = Side.BUY, Side.SELL
 _FILLED = OrderStatus.FILLED
+
+
+Wish: TypeAlias = CancelOrders | TriggerStops
 
 
 class Settled(msgspec.Struct, frozen=True, gc=False):
@@ -48,7 +57,7 @@ class Settled(msgspec.Struct, frozen=True, gc=False):
 
     private: Sequence[AnyPrivateEvent]
     answer: Answer
-    wishes: tuple[CancelOrders, ...] = ()
+    wishes: tuple[Wish, ...] = ()
 
 
 class Settlement:
@@ -74,8 +83,9 @@ class Settlement:
         """Book ``events`` of ``record``. Raises on what cannot be: a bug in match or in a reservation."""
         told: list[AnyPrivateEvent] = []
         accounts: list[int] = []
+        wishes: list[Wish] = []
         if type(record.command) is AmendOrder:
-            apply_amend(record, record.command, events, self._register, self._exposure)
+            apply_amend(record, events, self._register, self._exposure)
         for event in events:
             match event:
                 case Acknowledged():
@@ -87,9 +97,12 @@ class Settlement:
                     self._cancelled(record, event, told)
                 case Amended():
                     self._amended(record, event, told)
-                case _:  # a refusal answers the request alone; a phase change is told to everyone by publish
-                    pass
-        return Settled(told, answer(record, events, self._register), self._wishes(record, accounts))
+                case StopsWaiting():
+                    wishes.append(TriggerStops(event.instrument_id))
+                case _:
+                    self._of_terms(record, event, told)
+        wishes += self._portfolio_wishes(record, accounts)
+        return Settled(told, answer(record, events, self._register), tuple(wishes))
 
     def preview(self, record: Record, events: Sequence[AnyVenueEvent]) -> OrderReport | None:
         """How the order will stand once ``events`` are settled; None where only settling them can say."""
@@ -101,25 +114,68 @@ class Settlement:
 
     # --- one event each -------------------------------------------------------------------------
 
+    def _of_terms(self, record: Record, event: AnyVenueEvent, told: list[AnyPrivateEvent]) -> None:
+        """What plain orders never see. A refusal answers the request alone; publish tells of phases and of
+        what the book shows.
+        """
+        match event:
+            case Parked():
+                told.append(self._ack(record, self._register.park(event.order_id)))
+            case Triggered():
+                told.append(self._triggered(record, event))
+            case Decremented():
+                told.append(self._decremented(record, event.order_id, event.quantity))
+            case _:
+                pass
+
     def _acknowledged(self, record: Record, event: Acknowledged, told: list[AnyPrivateEvent]) -> None:
         order = self._register.acknowledge(event.order_id)
+        terms = order.command.terms
+        if terms is not None and terms.post_only is not None:
+            self._register.reprice(event.order_id, event.price_ticks)
+        told.append(self._ack(record, order))
+
+    def _ack(self, record: Record, order: OrderState) -> NewOrderAck:
         command = order.command
-        told.append(
-            NewOrderAck(
-                command.account,
-                self.streams.take(command.account),
-                record.timestamp_us,
-                event.order_id,
-                command.client_order_id,
-                command.request_id,
-                command.instrument_id,
-                command.side,
-                command.order_type,
-                command.time_in_force,
-                order.price_ticks,
-                order.quantity,
-            )
+        return NewOrderAck(
+            command.account,
+            self.streams.take(command.account),
+            record.timestamp_us,
+            order.order_id,
+            command.client_order_id,
+            command.request_id,
+            command.instrument_id,
+            command.side,
+            command.order_type,
+            command.time_in_force,
+            order.price_ticks,
+            order.quantity,
+            command.terms,
         )
+
+    def _triggered(self, record: Record, event: Triggered) -> OrderTriggered:
+        order = self._register.trigger(event.order_id)
+        command = order.command
+        return OrderTriggered(
+            command.account,
+            self.streams.take(command.account),
+            record.timestamp_us,
+            event.order_id,
+            command.client_order_id,
+            command.request_id,
+            command.instrument_id,
+            command.side,
+            order.price_ticks,
+            order.quantity,
+        )
+
+    def _decremented(self, record: Record, order_id: int, quantity: int) -> OrderAmended:
+        freed = self._register.decrement(order_id, quantity, record.timestamp_us)
+        order = self._register.get(order_id)
+        assert order is not None
+        command = order.command
+        self._exposure.release(command.account, command.instrument_id, command.side, freed)
+        return self._amendment(record, order, is_self_trade=True)
 
     def _traded(self, record: Record, event: Traded, told: list[AnyPrivateEvent]) -> None:
         timestamp_us, instrument_id = record.timestamp_us, event.instrument_id
@@ -155,7 +211,7 @@ class Settlement:
         self._ledger.book(account, instrument_id, side, quantity, price_ticks, fees)
         self._exposure.convert(account, instrument_id, side, quantity)
         if order.status is _FILLED:
-            self._exposure.ended(account, instrument_id, side, command.can_rest)
+            self._exposure.ended(account, instrument_id, side, command.can_rest, command.terms)
         report = ExecutionReport(
             account,
             self.streams.take(account),
@@ -184,7 +240,7 @@ class Settlement:
         command = order.command
         account, instrument_id, side = command.account, command.instrument_id, command.side
         self._exposure.release(account, instrument_id, side, event.remaining)
-        self._exposure.ended(account, instrument_id, side, command.can_rest)
+        self._exposure.ended(account, instrument_id, side, command.can_rest, command.terms)
         told.append(
             OrderCancelled(
                 account,
@@ -205,27 +261,38 @@ class Settlement:
     def _amended(self, record: Record, event: Amended, told: list[AnyPrivateEvent]) -> None:
         order = self._register.get(event.order_id)
         assert order is not None
-        assert (order.quantity, order.price_ticks) == (event.quantity, event.price_ticks)
+        if event.parked:
+            assert order.stop_price_ticks == event.price_ticks
+        elif order.price_ticks != event.price_ticks:
+            self._register.reprice(event.order_id, event.price_ticks)
+        if event.quantity < order.quantity:
+            # On its way it met an order of its own.
+            told.append(self._decremented(record, event.order_id, event.quantity))
+            return
+        assert order.quantity == event.quantity
         assert event.remaining == order.quantity - order.filled_quantity
+        told.append(self._amendment(record, order))
+
+    def _amendment(self, record: Record, order: OrderState, is_self_trade: bool = False) -> OrderAmended:
         command = order.command
-        told.append(
-            OrderAmended(
-                command.account,
-                self.streams.take(command.account),
-                record.timestamp_us,
-                event.order_id,
-                command.client_order_id,
-                _cause(record, event.order_id, command),
-                command.instrument_id,
-                command.side,
-                event.price_ticks,
-                event.quantity,
-                order.filled_quantity,
-                event.remaining,
-            )
+        return OrderAmended(
+            command.account,
+            self.streams.take(command.account),
+            record.timestamp_us,
+            order.order_id,
+            command.client_order_id,
+            _cause(record, order.order_id, command),
+            command.instrument_id,
+            command.side,
+            order.price_ticks,
+            order.quantity,
+            order.filled_quantity,
+            order.quantity - order.filled_quantity,
+            order.stop_price_ticks,
+            is_self_trade,
         )
 
-    def _wishes(self, record: Record, accounts: list[int]) -> tuple[CancelOrders, ...]:
+    def _portfolio_wishes(self, record: Record, accounts: list[int]) -> tuple[CancelOrders, ...]:
         if accounts:
             return self.portfolio.filled(dict.fromkeys(accounts))
         command = record.command

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from exchange.base.bounds import MAX_QUOTE_GROUPS
 from exchange.model.commands import (
     AcceptLoss,
     CancelOrders,
     DisableTeam,
+    ExpireOrders,
     GuardOrders,
     OpenGame,
     RegisterTeam,
     RotateKey,
     SetPhase,
+    SetProtection,
+    TriggerStops,
+    Uncross,
     Void,
 )
 from exchange.model.phases import MarketPhases
@@ -31,6 +36,10 @@ Act: TypeAlias = (
     | Void
     | AcceptLoss
     | GuardOrders
+    | ExpireOrders
+    | TriggerStops
+    | SetProtection
+    | Uncross
 )
 
 
@@ -54,13 +63,15 @@ class Acts:
                 return self._unknown_team(act.account) or act
             case CancelOrders():
                 return self._unknown_team(act.account) or self._unknown_scope(act) or act
+            case SetProtection():
+                return self._judge_protection(act)
+            case ExpireOrders() | TriggerStops() | Uncross():
+                # The exchange's own: nobody else can enter one.
+                return act
             case OpenGame():
                 return self._judge_opening(act, last_sequence)
-            case Void():
-                # Sequence 1 opens the game: without it there is nothing to replay.
-                return _outside(act.sequence, 2, last_sequence) or act
-            case AcceptLoss():
-                return _outside(act.after_sequence, 0, last_sequence) or act
+            case Void() | AcceptLoss():
+                return _outside(act, last_sequence) or act
 
     def _unknown_team(self, account: int) -> Refusal | None:
         return None if self._teams.by_account(account) is not None else refusals.unknown_team(account)
@@ -70,6 +81,17 @@ class Acts:
             if scope.instrument_id is not None and scope.instrument_id not in self._instruments:
                 return unknown_instrument(scope.instrument_id)
         return None
+
+    def _judge_protection(self, act: SetProtection) -> Act | Refusal:
+        team = self._teams.by_account(act.account)
+        if team is None:
+            return refusals.unknown_team(act.account)
+        if team.role.quotes is None:
+            return refusals.QUOTES_NOT_ALLOWED
+        groups = team.protected_groups
+        if act.quote_group not in groups and len(groups) >= MAX_QUOTE_GROUPS:
+            return refusals.too_many_quote_groups(MAX_QUOTE_GROUPS)
+        return act
 
     def _judge_phase(self, act: SetPhase) -> Act | Refusal:
         instrument_id, phases = act.instrument_id, self._phases
@@ -88,5 +110,7 @@ class Acts:
         return act
 
 
-def _outside(sequence: int, first: int, last: int) -> Refusal | None:
+def _outside(act: Void | AcceptLoss, last: int) -> Refusal | None:
+    # Sequence 1 opens the game: without it there is nothing to replay.
+    first, sequence = (2, act.sequence) if isinstance(act, Void) else (0, act.after_sequence)
     return None if first <= sequence <= last else refusals.sequence_out_of_range(sequence, last)

@@ -1,9 +1,10 @@
 """Admission: the one synchronous function of the validate stage, and its replay.
 
 The first thing wrong with an order or amend answers, in this order: a resend is answered as the order it
-repeats; then team, market phase, the order to amend, instrument and its own phase, numbers, price band; then
-the constraints of the role in the order of its config. Everything is judged before anything is changed, so
-that neither a refusal nor an exception leaves half an order behind.
+repeats; then team, market phase, the order to amend, instrument and its own phase, order controls, numbers,
+price band, what reduce-only and stop orders ask of holdings; then the constraints of the role in the order of
+its config. Everything is judged before anything is changed, so that neither a refusal nor an exception leaves
+half an order behind.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from exchange.base.bounds import MAX_PRICE_TICKS, MAX_QUANTITY
-from exchange.model.answers import OrderAnswer
+from exchange.model.answers import OrderAnswer, QuoteAnswer
 from exchange.model.commands import (
     AmendOrder,
     AnyCommand,
@@ -20,22 +21,26 @@ from exchange.model.commands import (
     DisableTeam,
     GuardOrders,
     NewOrder,
+    Quote,
     Record,
     RegisterTeam,
     RotateKey,
     SetPhase,
+    SetProtection,
 )
-from exchange.model.phases import MarketPhases, first_phase
+from exchange.model.phases import MarketPhases, batched_instruments, first_phase
 from exchange.model.reasons import Refusal, unknown_instrument
 from exchange.model.rules import GameRules
-from exchange.model.types import OrderType, Phase
+from exchange.model.types import OrderType, Phase, Side
 from exchange.services.validation import refusals
 from exchange.services.validation.acts import Act, Acts
 from exchange.services.validation.constraints import compile_role
+from exchange.services.validation.controls import Controls, Moment
 from exchange.services.validation.ports import Exposure, Market, Orders, OrderState, Teams, TeamState
 from exchange.services.validation.proposal import Proposal
+from exchange.services.validation.quotes import SideCommand, judge_quote, side_commands
 
-_LIMIT = OrderType.LIMIT
+_LIMIT, _STOP = OrderType.LIMIT, OrderType.STOP
 
 
 class Admission:
@@ -50,8 +55,9 @@ class Admission:
         instruments = {each.instrument_id: each for each in rules.instruments}
         self._instruments = frozenset(instruments)
         self._checks = {role.name: compile_role(role, instruments, exposure) for role in rules.roles}
-        self._phases = MarketPhases(first_phase(rules))
+        self._phases = MarketPhases(first_phase(rules), batched_instruments(rules))
         self._acts = Acts(rules, teams, self._phases)
+        self._controls = Controls(rules, exposure)
         self._register = register
         self._exposure = exposure
         self._teams = teams
@@ -101,6 +107,31 @@ class Admission:
         self.apply(record)
         return record
 
+    def admit_quote(self, quote: Quote, now_us: int) -> tuple[tuple[Record, ...], QuoteAnswer] | Refusal:
+        """The records that bring a quote about, to be journaled as one, and its answer; or why not.
+
+        Both sides are judged before either is numbered: a refusal never leaves half a quote behind.
+        """
+        commands = self._judge_quote(quote, now_us)
+        if isinstance(commands, Refusal):
+            return commands
+        records = []
+        for command in commands:
+            record = self._number(command, now_us)
+            self.apply(record)
+            records.append(record)
+        bid, ask = (
+            self._register.quoted(quote.account, quote.instrument_id, quote.quote_group, side)
+            for side in Side
+        )
+        answer = QuoteAnswer(
+            self._timestamp_us,
+            quote.instrument_id,
+            None if bid is None or quote.bid is None else bid.order_id,
+            None if ask is None or quote.ask is None else ask.order_id,
+        )
+        return tuple(records), answer
+
     def dry_run(self, order: NewOrder, now_us: int) -> Refusal | None:
         """Whether ``order`` would be refused now; counts nothing and changes nothing."""
         known = self._resend(order)
@@ -130,6 +161,8 @@ class Admission:
                 self._teams.disable(record)
             case GuardOrders() | CancelOrders():
                 self._teams.guard(record)
+            case SetProtection():
+                self._teams.protect(record)
         self.skip(record)
 
     def skip(self, record: Record) -> None:
@@ -142,7 +175,9 @@ class Admission:
         return Record(self._sequence + 1, now_us if now_us > last_us else last_us, command)
 
     def _enter(self, record: Record, order: NewOrder) -> None:
-        self._exposure.reserve(order.account, order.instrument_id, order.side, order.quantity, order.can_rest)
+        self._exposure.reserve(
+            order.account, order.instrument_id, order.side, order.quantity, order.can_rest, order.terms
+        )
         self._register.enter(record)
         self._sequence = record.sequence
         self._timestamp_us = record.timestamp_us
@@ -157,12 +192,12 @@ class Admission:
             self._exposure.reserve_more(
                 amend.account, order.command.instrument_id, order.command.side, increase
             )
-        self._register.amend_pending(record, increase)
+        self._register.amend_pending(record)
 
     def _increase(self, amend: AmendOrder) -> int:
         if amend.quantity is None:
             return 0
-        return max(0, amend.quantity - self._register.lowest_quantity(amend.order_id))
+        return max(0, amend.quantity - self._register.most(amend.order_id))
 
     # --- judging --------------------------------------------------------------------------------
 
@@ -191,6 +226,30 @@ class Admission:
             return self._judge_amend(command, now_us)
         return self._acts.judge(command, self._sequence)
 
+    def _judge_quote(self, quote: Quote, now_us: int) -> list[SideCommand] | Refusal:
+        team = self._judge_team(quote.account)
+        if isinstance(team, Refusal):
+            return team
+        refusal = judge_quote(quote, team.role.quotes)
+        if refusal is None and self._market.is_frozen(quote.account, quote.quote_group, now_us):
+            refusal = refusals.quotes_frozen(quote.quote_group)
+        if refusal is not None:
+            return refusal
+        judged: list[SideCommand] = []
+        for command in side_commands(quote, self._register):
+            verdict = self._judge_side(command, now_us)
+            if isinstance(verdict, Refusal):
+                return verdict
+            judged.append(verdict)
+        return judged
+
+    def _judge_side(self, command: SideCommand, now_us: int) -> SideCommand | Refusal:
+        if isinstance(command, NewOrder):
+            return self._judge_order(command, now_us) or command
+        if isinstance(command, AmendOrder):
+            return self._judge_amend(command, now_us)
+        return self._judge_cancel(command)
+
     def _judge_order(self, order: NewOrder, now_us: int, dry: bool = False) -> Refusal | None:
         team = self._judge_team(order.account)
         if isinstance(team, Refusal):
@@ -199,33 +258,53 @@ class Admission:
             return unknown_instrument(order.instrument_id)
         if self._phases.instruments and (refusal := self._judge_own_phase(order.instrument_id)):
             return refusal
-        if (order.price_ticks is None) is (order.order_type is _LIMIT):
-            return refusals.ORDER_TYPE_CONTRADICTION
-        return self._judge_numbers(
-            order.instrument_id, order.quantity, order.price_ticks
-        ) or self._judge_role(team, order, order.quantity, now_us, dry)
+        controls = self._controls
+        if (
+            order.terms is not None
+            or order.order_type is not _LIMIT
+            or order.price_ticks is None
+            or order.time_in_force not in controls.plain
+        ):
+            moment_us = max(now_us, self._timestamp_us)
+            refusal = controls.judge(order, self._moment(order.instrument_id), moment_us)
+            if refusal is not None:
+                return refusal
+        refusal = self._judge_numbers(order.instrument_id, order.quantity, order.price_ticks)
+        if refusal is None and (order.terms is not None or self._exposure.reduce_only_orders):
+            refusal = controls.judge_holdings(order)
+        return refusal or self._judge_role(team, order, order.quantity, now_us, dry)
 
     def _judge_amend(self, amend: AmendOrder, now_us: int) -> AmendOrder | Refusal:
         team = self._judge_team(amend.account)
         if isinstance(team, Refusal):
             return team
         order = self._live(amend.account, amend.order_id)
-        if order is None or not order.command.can_rest:
+        if order is None or not (order.command.can_rest or order.command.order_type is _STOP):
             return refusals.AMEND_FAILED
-        if amend.quantity is None and amend.price_ticks is None:
+        if amend.quantity is None and amend.price_ticks is None and amend.stop_price_ticks is None:
             return refusals.NOTHING_TO_AMEND
-        instrument_id = order.command.instrument_id
-        refusal = self._judge_own_phase(instrument_id) or self._judge_numbers(
-            instrument_id, amend.quantity, amend.price_ticks
+        return self._judge_amended(team, amend, order, now_us) or replace(
+            amend, instrument_id=order.command.instrument_id
         )
-        if refusal is None:
-            amended = replace(
-                order.command,
-                quantity=order.quantity if amend.quantity is None else amend.quantity,
-                price_ticks=order.price_ticks if amend.price_ticks is None else amend.price_ticks,
-            )
-            refusal = self._judge_role(team, amended, self._increase(amend), now_us)
-        return refusal or replace(amend, instrument_id=instrument_id)
+
+    def _judge_amended(
+        self, team: TeamState, amend: AmendOrder, order: OrderState, now_us: int
+    ) -> Refusal | None:
+        instrument_id, increase = order.command.instrument_id, self._increase(amend)
+        refusal = (
+            self._judge_own_phase(instrument_id)
+            or self._controls.judge_amend(amend, order, self._moment(instrument_id))
+            or self._judge_numbers(instrument_id, amend.quantity, amend.price_ticks)
+            or self._controls.judge_reduction(order.command, increase)
+        )
+        if refusal is not None:
+            return refusal
+        amended = replace(
+            order.command,
+            quantity=order.quantity if amend.quantity is None else amend.quantity,
+            price_ticks=order.price_ticks if amend.price_ticks is None else amend.price_ticks,
+        )
+        return self._judge_role(team, amended, increase, now_us)
 
     def _judge_cancel(self, cancel: CancelOrder) -> CancelOrder | Refusal:
         if not self._phases.rule.cancel:
@@ -250,6 +329,9 @@ class Admission:
         if not self._phases.rule.submit:
             return refusals.market_closed(self.phase)
         return team
+
+    def _moment(self, instrument_id: str) -> Moment:
+        return Moment(self._phases.of(instrument_id), self._phases.is_call(instrument_id))
 
     def _judge_own_phase(self, instrument_id: str) -> Refusal | None:
         if self._phases.rule_of(instrument_id).submit:

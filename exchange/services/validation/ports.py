@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from exchange.model.answers import OrderReport
-from exchange.model.commands import NewOrder, Record, RegisterTeam
+from exchange.model.commands import NewOrder, OrderTerms, Record, RegisterTeam
 from exchange.model.order import OrderStatus
 from exchange.model.reasons import Refusal
 from exchange.model.roles import Role
@@ -16,6 +16,8 @@ class OrderState(Protocol):
     """An order as the register knows it; ``quantity`` is its total now, ``price_ticks`` its limit now."""
 
     @property
+    def order_id(self) -> int: ...
+    @property
     def command(self) -> NewOrder: ...
     @property
     def status(self) -> OrderStatus: ...
@@ -23,6 +25,8 @@ class OrderState(Protocol):
     def price_ticks(self) -> int | None: ...
     @property
     def quantity(self) -> int: ...
+    @property
+    def filled_quantity(self) -> int: ...
 
 
 class KnownOrder(Protocol):
@@ -42,10 +46,11 @@ class Orders(Protocol):
     def enter(self, record: Record) -> None: ...
     def get(self, order_id: int) -> OrderState | None: ...
     def by_client_id(self, account: int, client_order_id: str) -> KnownOrder | None: ...
-    def lowest_quantity(self, order_id: int) -> int:
-        """The least of the order's total now and of every amend in flight."""
+    def quoted(self, account: int, instrument_id: str, quote_group: str, side: Side) -> OrderState | None: ...
+    def most(self, order_id: int) -> int:
+        """The largest total the order may come to, with its amends in flight: up to there it is reserved."""
 
-    def amend_pending(self, record: Record, reserved: int) -> None: ...
+    def amend_pending(self, record: Record) -> None: ...
     def report(self, order_id: int) -> OrderReport | None: ...
 
 
@@ -60,11 +65,28 @@ class Holdings(Protocol):
         """Sum over instruments of max(abs(position + open buys), abs(position - open sells))."""
 
 
-class Exposure(Holdings, Protocol):
+class Controlled(Holdings, Protocol):
+    """What order controls count besides lots, in orders that are open or in flight."""
+
+    @property
+    def reduce_only_orders(self) -> int:
+        """Of all accounts, in all instruments."""
+
+    def reducing_orders(self, account: int, instrument_id: str, side: Side) -> int: ...
+    def stop_orders(self, account: int, instrument_id: str) -> int: ...
+
+
+class Exposure(Controlled, Protocol):
     """Holdings that admission may reserve from."""
 
     def reserve(
-        self, account: int, instrument_id: str, side: Side, quantity: int, can_rest: bool
+        self,
+        account: int,
+        instrument_id: str,
+        side: Side,
+        quantity: int,
+        can_rest: bool,
+        terms: OrderTerms | None,
     ) -> None: ...
     def reserve_more(self, account: int, instrument_id: str, side: Side, quantity: int) -> None: ...
 
@@ -76,6 +98,8 @@ class TeamState(Protocol):
     def role(self) -> Role: ...
     @property
     def disabled(self) -> bool: ...
+    @property
+    def protected_groups(self) -> frozenset[str]: ...
 
 
 class Teams(Protocol):
@@ -87,9 +111,14 @@ class Teams(Protocol):
     def rotate(self, record: Record) -> None: ...
     def disable(self, record: Record) -> None: ...
     def guard(self, record: Record) -> None: ...
+    def protect(self, record: Record) -> None: ...
 
 
 class Market(Protocol):
-    """The venue's price bands: lowest and highest price in ticks, None where there is no band."""
+    """The venue, as far as it decides what is admitted."""
 
-    def band(self, instrument_id: str) -> tuple[int, int] | None: ...
+    def band(self, instrument_id: str) -> tuple[int, int] | None:
+        """Lowest and highest price in ticks, None where there is no band."""
+
+    def is_frozen(self, account: int, quote_group: str, now_us: int) -> bool:
+        """Whether protection has ended the quotes of this group; match may know more."""

@@ -14,6 +14,7 @@ from exchange.client import (
     OrderAmended,
     OrderBook,
     OrderCancelled,
+    OrderTriggered,
     Phase,
     PhaseChange,
     PositionUpdate,
@@ -48,6 +49,7 @@ FILL = {
     "remaining_quantity": 2,
     **ORDER,
 }
+TRIGGERED = {"type": "order_triggered", "quantity": 3, **ORDER}
 AMENDED = {
     "type": "order_amended",
     "price": 1.0,
@@ -102,6 +104,9 @@ class Diary(Bot):
     async def on_ack(self, ack: NewOrderAck) -> None:
         self.write("ack", ack.order_id)
 
+    async def on_trigger(self, triggered: OrderTriggered) -> None:
+        self.write("trigger", triggered.quantity)
+
     async def on_amend(self, amended: OrderAmended) -> None:
         self.write("amend", amended.quantity)
 
@@ -133,13 +138,14 @@ async def test_each_handler_hears_of_its_event() -> None:
     bot = Diary(exchange)
     running = asyncio.create_task(bot.run())
     await bot.until("start", "book")
-    for event in (ACK, FILL, AMENDED, CANCELLED, position_update(4)):
+    for event in (ACK, TRIGGERED, FILL, AMENDED, CANCELLED, position_update(4)):
         exchange.publish("private", event)
     exchange.publish("trades.SPX", trade(price=7.0))
     exchange.publish("phase", PHASE)
     await bot.until("position", "trade", "phase")
     assert [page for page in bot.pages if page[0] not in ("start", "book", "trade", "phase")] == [
         ("ack", "ORD_1"),
+        ("trigger", 3),
         ("fill", "EXE_1"),
         ("amend", 2),
         ("cancel", "requested"),

@@ -4,6 +4,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from exchange.client.account import Account
 from exchange.model.order import OrderStatus
@@ -14,6 +15,7 @@ from exchange.wire.events import (
     NewOrderAck,
     OrderAmended,
     OrderCancelled,
+    OrderTriggered,
     PositionSnapshot,
     PositionUpdate,
     TradeEvent,
@@ -246,3 +248,23 @@ def test_orders_of_other_clients_of_the_team_are_open_too() -> None:
     )
     (order,) = account.open_orders()
     assert (order.order_id, order.price) == ("ORD_1", None)
+
+
+def test_stop_waits_until_it_is_triggered() -> None:
+    """Its stop price is that of now, and gone with the trigger; a snapshot tells the same."""
+    account = live_account()
+    account.sending(replace(REQUEST, stop_price=110.0, label="exit"))
+    (sent,) = account.open_orders()
+    assert (sent.stop_price, sent.label) == (110.0, "exit")
+    account.apply(replace(ACK, stop_price=110.0, label="exit"))
+    amended = OrderAmended(
+        seq=2, price=100.0, quantity=10, filled_quantity=0, remaining_quantity=10, stop_price=111.0, **COMMON
+    )
+    account.apply(amended)
+    (waiting,) = account.open_orders()
+    assert (waiting.stop_price, waiting.label) == (111.0, "exit")
+    account.apply(OrderTriggered(seq=3, quantity=10, price=100.0, **COMMON))
+    assert [order.stop_price for order in account.open_orders()] == [None]
+    for status, stop_price in (("untriggered", 111.0), ("open", None)):
+        account.apply(snapshot({**VIEW, "status": status, "stop_price": 111.0}))
+        assert [order.stop_price for order in account.open_orders()] == [stop_price]

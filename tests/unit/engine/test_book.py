@@ -55,7 +55,7 @@ def test_entry_holds_price_and_priority_at_their_limits() -> None:
     book = Book("X", 100)
     for side in Side:
         order = _rest(book, MAX_SEQUENCE, side, 2**31 - 1)
-        assert order.priority == MAX_SEQUENCE
+        assert order.place == MAX_SEQUENCE
     bid, ask = (next(side.orders()).entry for side in (book.bids, book.asks))
     assert 0 < bid + ask < CROSSING
 

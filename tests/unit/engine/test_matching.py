@@ -1,9 +1,12 @@
 """Matching in one book, where tables can't reach; tests/scenarios has the tables."""
 
+from exchange.engine.amending import amend
 from exchange.engine.book import Book
-from exchange.engine.matching import Matcher, TradeCounter
+from exchange.engine.matching import Matcher, VenueCounters
 from exchange.model.events import AmendRefused, CancelRefused, Traded
-from exchange.model.types import Side
+from exchange.model.types import SelfTradePrevention, Side
+
+PREVENTED = SelfTradePrevention.CANCEL_TAKER
 
 BUY, SELL = Side.BUY, Side.SELL
 
@@ -15,8 +18,8 @@ def _trade_ids(events: object) -> list[int]:
 
 def test_trade_numbers_are_shared_by_books() -> None:
     """Trades count from 1 over all books of a venue, without a gap."""
-    trades = TradeCounter()
-    first, second = (Matcher(Book(name, 100), trades, True) for name in "XY")
+    trades = VenueCounters()
+    first, second = (Matcher(Book(name, 100), trades, PREVENTED) for name in "XY")
     for matcher in (first, second):
         matcher.enter(1, 1, SELL, 100, 1, True)
         matcher.enter(2, 1, SELL, 100, 5, True)
@@ -27,7 +30,7 @@ def test_trade_numbers_are_shared_by_books() -> None:
 
 def test_last_trade_price_is_that_of_the_last_fill() -> None:
     """A sweep leaves the price of its last trade; an order that doesn't trade leaves it alone."""
-    matcher = Matcher(Book("X", 77), TradeCounter(), True)
+    matcher = Matcher(Book("X", 77), VenueCounters(), PREVENTED)
     matcher.enter(1, 1, SELL, 100, 1, True)
     matcher.enter(2, 1, SELL, 102, 1, True)
     assert matcher.book.last_trade_ticks == 77
@@ -37,7 +40,7 @@ def test_last_trade_price_is_that_of_the_last_fill() -> None:
 
 def test_self_trade_at_the_very_start_leaves_the_last_price() -> None:
     """An order cancelled against its own account traded nothing."""
-    matcher = Matcher(Book("X", 77), TradeCounter(), True)
+    matcher = Matcher(Book("X", 77), VenueCounters(), PREVENTED)
     matcher.enter(1, 1, SELL, 100, 1, True)
     matcher.enter(2, 1, BUY, 100, 1, True)
     assert matcher.book.last_trade_ticks == 77
@@ -45,16 +48,16 @@ def test_self_trade_at_the_very_start_leaves_the_last_price() -> None:
 
 def test_sequence_of_an_amend_is_no_order_number() -> None:
     """An order that moved is known by its own number alone."""
-    matcher = Matcher(Book("X", 100), TradeCounter(), True)
+    matcher = Matcher(Book("X", 100), VenueCounters(), PREVENTED)
     matcher.enter(1, 1, BUY, 99, 1, True)
-    matcher.amend(2, 1, 1, None, 98)
+    amend(matcher, 2, 1, 1, None, 98)
     assert matcher.cancel(1, 2) == [CancelRefused(2)]
-    assert matcher.amend(3, 1, 2, 5, None) == [AmendRefused(2)]
+    assert amend(matcher, 3, 1, 2, 5, None) == [AmendRefused(2)]
     assert matcher.book.depth(9).bids == ((98, 1),)
 
 
 def test_account_zero_prevents_its_own_trades_too() -> None:
     """The house is an account like any other."""
-    matcher = Matcher(Book("X", 100), TradeCounter(), True)
+    matcher = Matcher(Book("X", 100), VenueCounters(), PREVENTED)
     matcher.enter(1, 0, SELL, 100, 1, True)
     assert _trade_ids(matcher.enter(2, 0, BUY, 100, 1, True)) == []

@@ -4,6 +4,7 @@ import pytest
 
 from exchange.flow.recording import Action, Message, Recording
 from exchange.flow.terms import Terms, broken_rules
+from exchange.model.rules import ClosingCancels
 from exchange.model.types import InstrumentKind, Phase, SelfTradePrevention
 from exchange.wire import data
 
@@ -48,6 +49,7 @@ def _terms(
     role: data.RoleView | None = None,
     instrument: data.InstrumentView | None = None,
     bids: list[tuple[float, int]] | None = None,
+    closing: ClosingCancels | None = None,
 ) -> Terms:
     role = role or _role()
     return Terms(
@@ -67,6 +69,7 @@ def _terms(
             roles=[role],
             max_teams=9,
             invite_code_needed=False,
+            closing_cancels=closing,
         ),
         role=role,
         instrument=instrument or _instrument(),
@@ -95,6 +98,7 @@ def test_terms_of_the_flow_preset_break_no_rule() -> None:
         ),
         (_terms(prevention=SelfTradePrevention.CANCEL_TAKER), "self-trade prevention: it is cancel_taker"),
         (_terms(bids=[(1.0, 1)]), "empty book: orders are at rest in FLOW"),
+        (_terms(closing=ClosingCancels.ALL), "close of the market: it cancels every order"),
     ],
 )
 def test_terms_name_the_rule_that_is_broken(terms: Terms, rule: str) -> None:

@@ -7,12 +7,13 @@ import pytest
 from exchange.model.order import LIFE, IllegalTransition, OrderStatus, Trigger, next_status
 
 TABLE = """
-status            acknowledge  fill_partly       fill_fully  amend             cancel
-accepted          open         -                 -           -                 cancelled
-open              -            partially_filled  filled      open              cancelled
-partially_filled  -            partially_filled  filled      partially_filled  cancelled
-filled            -            -                 -           filled            -
-cancelled         -            -                 -           -                 -
+status            acknowledge  park         trigger  fill_partly       fill_fully  amend             cancel
+accepted          open         untriggered  -        -                 -           -                 cancelled
+untriggered       -            -            open     -                 -           untriggered       cancelled
+open              -            -            -        partially_filled  filled      open              cancelled
+partially_filled  -            -            -        partially_filled  filled      partially_filled  cancelled
+filled            -            -            -        -                 -           filled            -
+cancelled         -            -            -        -                 -           -                 -
 """
 
 

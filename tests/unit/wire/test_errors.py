@@ -39,6 +39,12 @@ def test_api_error_never_shows_bare_ticks(details: dict[str, Any]) -> None:
     assert "low_ticks" not in shown
 
 
+def test_api_error_turns_microseconds_into_times() -> None:
+    """``now_us`` becomes ``now``, as clients see times."""
+    error = api_error(_refusal(now_us=1_705_312_800_000_001), GRIDS)
+    assert error.details == {"now": "2024-01-15T10:00:00.000001Z"}
+
+
 def test_api_error_turns_numbers_into_ids() -> None:
     """Orders and accounts appear under the ids that clients know."""
     error = api_error(_refusal(order_id=12, account=3), GRIDS)

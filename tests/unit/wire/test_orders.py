@@ -1,12 +1,20 @@
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
-from exchange.model.commands import AmendOrder, NewOrder
+from exchange.model.commands import AmendOrder, NewOrder, OrderTerms
 from exchange.model.instrument import Instrument
 from exchange.model.reasons import Code, Refusal
-from exchange.model.types import InstrumentKind, OrderType, Side, TimeInForce
+from exchange.model.types import (
+    InstrumentKind,
+    OrderType,
+    PostOnly,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+)
 from exchange.wire.orders import amend_order, new_order, price_grids
 from exchange.wire.requests import AmendRequest, OrderRequest
 
@@ -87,15 +95,84 @@ def test_new_order_leaves_a_contradiction_to_admission() -> None:
 
 
 @pytest.mark.parametrize(
-    ("time_in_force", "refused"),
-    [(TimeInForce.IOC, False), (TimeInForce.DAY, True), (TimeInForce.GTC, True)],
+    ("prices", "order_type", "time_in_force"),
+    [
+        ({}, OrderType.MARKET, TimeInForce.IOC),
+        ({"price": 1.0}, OrderType.LIMIT, TimeInForce.DAY),
+        ({"stop_price": 2.0}, OrderType.STOP, TimeInForce.DAY),
+        ({"price": 1.0, "stop_price": 2.0}, OrderType.STOP_LIMIT, TimeInForce.DAY),
+    ],
 )
-def test_new_order_at_market_cannot_rest(time_in_force: TimeInForce, refused: bool) -> None:
-    """A market order with a time in force that rests is TIME_IN_FORCE_NOT_ALLOWED."""
-    order = _order(time_in_force=time_in_force)
-    assert isinstance(order, Refusal) is refused
-    if isinstance(order, Refusal):
-        assert order.code == Code.TIME_IN_FORCE_NOT_ALLOWED
+def test_new_order_is_what_its_prices_say(
+    prices: dict[str, float], order_type: OrderType, time_in_force: TimeInForce
+) -> None:
+    """Price and stop price make the type; what can rest rests as long as the game lets it."""
+    order = new_order(_request(**prices), 7, "req_1", GRIDS, TimeInForce.DAY)
+    assert isinstance(order, NewOrder)
+    assert (order.order_type, order.time_in_force) == (order_type, time_in_force)
+    assert order.all_terms.stop_price_ticks == (200 if "stop_price" in prices else None)
+
+
+def test_new_order_carries_its_terms() -> None:
+    """Each control of the request is a term of the command; the time is UTC in microseconds."""
+    text = (
+        b'{"instrument_id":"CENT","side":"buy","quantity":3,"price":1.0,"post_only":"reprice",'
+        b'"display_quantity":2,"reduce_only":true,"time_in_force":"gtd",'
+        b'"expires_at":"2024-01-15T11:00:00.000001+01:00","label":"grid-1","self_trade_prevention":"decrement"}'
+    )
+    order = new_order(msgspec.json.decode(text, type=OrderRequest), 7, "req_1", GRIDS)
+    assert isinstance(order, NewOrder)
+    assert order.terms == OrderTerms(
+        post_only=PostOnly.REPRICE,
+        display_quantity=2,
+        reduce_only=True,
+        expires_at_us=1_705_312_800_000_001,
+        label="grid-1",
+        self_trade_prevention=SelfTradePrevention.DECREMENT,
+    )
+
+
+def test_new_order_without_controls_has_no_terms() -> None:
+    """A plain order carries None."""
+    order = _order(price=1.0, reduce_only=False)
+    assert isinstance(order, NewOrder)
+    assert order.terms is None
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("expires_at", "2024-01-15T10:00:00"),
+        ("expires_at", "tomorrow"),
+        ("expires_at", 1_705_312_800),
+        ("post_only", True),
+        ("post_only", "yes"),
+        ("display_quantity", 0),
+        ("stop_price", 0),
+        ("stop_price", "1.0"),
+        ("label", "two words"),
+        ("label", ""),
+        ("label", "x" * 37),
+        ("reduce_only", "true"),
+        ("self_trade_prevention", "both"),
+    ],
+)
+def test_order_request_refuses_what_is_no_value(field: str, value: Any) -> None:
+    """A control out of its bounds is no request: nothing is guessed."""
+    body = {"instrument_id": "CENT", "side": "buy", "quantity": 3, field: value}
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(msgspec.json.encode(body), type=OrderRequest)
+
+
+def test_stop_price_off_the_grid_is_refused() -> None:
+    """A stop price is held to the grid as a price is, and named as itself."""
+    for refusal in (
+        _order(stop_price=1.005),
+        amend_order(AmendRequest(stop_price=0.001), 7, 9, GRIDS["MILL"], "r"),
+    ):
+        assert isinstance(refusal, Refusal)
+        assert refusal.code == Code.PRICE_NOT_ON_TICK
+        assert "stop_price" in (refusal.details or {})
 
 
 def test_new_order_for_unknown_instrument_is_refused() -> None:
@@ -110,6 +187,9 @@ def test_amend_order_keeps_what_is_not_given() -> None:
     grid = GRIDS["MILL"]
     assert amend_order(AmendRequest(quantity=5), 7, 9, grid, "r") == AmendOrder(7, 9, "MILL", 5, None, "r")
     assert amend_order(AmendRequest(price=0.01), 7, 9, grid, "r") == AmendOrder(7, 9, "MILL", None, 2, "r")
+    assert amend_order(AmendRequest(stop_price=0.01), 7, 9, grid, "r") == AmendOrder(
+        7, 9, "MILL", None, None, "r", 2
+    )
 
 
 def test_amend_order_off_the_grid_is_refused() -> None:

@@ -82,3 +82,12 @@ async def test_rules_without_bands_have_none() -> None:
     answer = await ask(build_api(context), "GET", "/game/rules")
     assert answer is not None
     assert "bands" not in answer.envelope["data"]
+
+
+@pytest.mark.parametrize(("preset", "told"), [("competition", "all"), ("small", None)])
+async def test_rules_tell_what_the_close_cancels(preset: str, told: str | None) -> None:
+    """Where the market closes by the clock, since it decides how long an order may last."""
+    context = replace(still_context(), rules=preset_rules(preset))
+    answer = await ask(build_api(context), "GET", "/game/rules")
+    assert answer is not None
+    assert answer.envelope["data"].get("closing_cancels") == told

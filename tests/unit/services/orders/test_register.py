@@ -177,45 +177,54 @@ def test_by_client_id_forgets_the_oldest_at_the_bound() -> None:
 # --- amends in flight ---------------------------------------------------------------------------
 
 
-def test_lowest_quantity_looks_at_every_amend_in_flight() -> None:
-    """The least of the total now and of each new total under way; a new price alone changes nothing."""
+def test_most_looks_at_every_amend_in_flight() -> None:
+    """The largest of the total now and of each new total under way; a new price alone changes nothing."""
     register = OrderRegister()
     _opened(register, 1)
-    assert register.lowest_quantity(1) == 10
-    register.amend_pending(_amend(2, 1, 20), 10)
-    assert register.lowest_quantity(1) == 10
-    register.amend_pending(_amend(3, 1, 4), 0)
-    register.amend_pending(_amend(4, 1, None, 99), 0)
-    assert register.lowest_quantity(1) == 4
-    register.amend_settled(3)
-    assert register.lowest_quantity(1) == 10
+    assert register.most(1) == 10
+    for amend in (_amend(2, 1, 20), _amend(3, 1, 4), _amend(4, 1, None, 99)):
+        register.amend_pending(amend)
+        assert register.most(1) == 20
+    register.amend_settled(_amend(2, 1, 20), applied=False)
+    assert register.most(1) == 10
 
 
-def test_amend_settled_gives_back_what_was_reserved_once() -> None:
-    """The second time, and for a sequence that is no amend, there is nothing."""
+def test_amend_settled_gives_what_is_free_once() -> None:
+    """Refused, an amend frees what lay beyond the total; the second time there is nothing to settle."""
     register = OrderRegister()
     _opened(register, 1, new_order(1, SELL, 10))
-    register.amend_pending(_amend(2, 1, 15), 5)
+    register.amend_pending(_amend(2, 1, 15))
     assert register.has_pending_amend(1)
-    pending = register.amend_settled(2)
-    assert pending is not None
-    assert (pending.order_id, pending.command.side, pending.reserved) == (1, SELL, 5)
+    freed = register.amend_settled(_amend(2, 1, 15), applied=False)
+    assert freed is not None
+    assert (freed.command.side, freed.lots) == (SELL, 5)
     assert not register.has_pending_amend(1)
-    assert register.amend_settled(2) is None
+    assert register.amend_settled(_amend(2, 1, 15), applied=False) is None
+
+
+def test_amend_settled_leaves_what_another_may_use() -> None:
+    """10 to 4 to 8: the first frees 2 lots of 10, the second none."""
+    register = OrderRegister()
+    _opened(register, 1)
+    first, second = _amend(2, 1, 4), _amend(3, 1, 8)
+    register.amend_pending(first)
+    register.amend_pending(second)
+    freed = [register.amend_settled(each, applied=True) for each in (first, second)]
+    assert [each.lots for each in freed if each is not None] == [2, 0]
 
 
 def test_amend_settled_after_the_order_left_the_register() -> None:
     """An amend in flight is remembered though its order has finished and been forgotten."""
     register = OrderRegister(finished_per_team=1)
     _opened(register, 1)
-    register.amend_pending(_amend(2, 1, 15), 5)
+    register.amend_pending(_amend(2, 1, 15))
     register.fill(1, 100, 10, 0, 0)
     _opened(register, 3)
     register.fill(3, 100, 10, 0, 0)
     assert register.get(1) is None
-    pending = register.amend_settled(2)
-    assert pending is not None
-    assert pending.reserved == 5
+    freed = register.amend_settled(_amend(2, 1, 15), applied=False)
+    assert freed is not None
+    assert freed.lots == 5
 
 
 # --- history ------------------------------------------------------------------------------------
@@ -261,7 +270,7 @@ def test_state_is_canonical_and_shows_every_change() -> None:
             lambda: _enter(register, 2),
             lambda: register.acknowledge(1),
             lambda: register.fill(1, 100, 3, -6, 5),
-            lambda: register.amend_pending(_amend(3, 1, 12), 2),
+            lambda: register.amend_pending(_amend(3, 1, 12)),
             lambda: register.cancel(1, CancelReason.REQUESTED, 6),
         )
         for action in actions[:steps]:

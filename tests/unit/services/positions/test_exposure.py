@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from exchange.model.commands import OrderTerms
 from exchange.model.types import Side
 from exchange.services.positions.exposure import Exposure
 
@@ -142,3 +143,24 @@ def test_exposure_never_goes_negative(move: Move) -> None:
     exposure.reserve(1, "X", BUY, 5, False)
     with pytest.raises(AssertionError):
         move(exposure)
+
+
+def test_exposure_counts_reduce_only_and_stop_orders() -> None:
+    """From reservation to end, by side, and no plain order."""
+    exposure = Exposure()
+    reducing = OrderTerms(reduce_only=True)
+    stop = OrderTerms(stop_price_ticks=5)
+    exposure.reserve(1, "X", BUY, 3, True)
+    exposure.reserve(1, "X", SELL, 3, True, reducing)
+    exposure.reserve(2, "X", BUY, 3, False, reducing)
+    exposure.reserve(1, "X", BUY, 3, False, stop)
+    assert exposure.reduce_only_orders == 2
+    assert [exposure.reducing_orders(1, "X", side) for side in (BUY, SELL)] == [0, 1]
+    assert [exposure.reducing_orders(2, "X", side) for side in (BUY, SELL)] == [1, 0]
+    assert [exposure.stop_orders(account, "X") for account in (1, 2)] == [1, 0]
+    exposure.ended(1, "X", SELL, True, reducing)
+    exposure.ended(2, "X", BUY, False, reducing)
+    exposure.ended(1, "X", BUY, False, stop)
+    assert exposure.reduce_only_orders == exposure.stop_orders(1, "X") == 0
+    with pytest.raises(AssertionError):
+        exposure.ended(1, "X", BUY, False, stop)

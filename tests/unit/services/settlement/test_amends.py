@@ -10,6 +10,7 @@ from exchange.model.events import (
     Amended,
     AmendRefused,
     Cancelled,
+    Decremented,
     ExecutionReport,
     OrderAmended,
     OrderCancelled,
@@ -56,13 +57,13 @@ def test_amended_up_uses_its_reservation() -> None:
 
 
 def test_amends_in_flight_reserve_for_every_order_of_events() -> None:
-    """10 to 20 to 15: each reserves against the lowest total it could meet; both settle to 15."""
+    """10 to 20 to 15: open up to the largest total there may be; what settles frees the rest."""
     desk = Desk()
     desk.rest(new_order(1, BUY, 10))
     first, second = desk.admit(_amend(1, 20)), desk.admit(_amend(1, 15))
-    assert desk.exposure.open_quantity(1, "X", BUY) == 25
+    assert desk.exposure.open_quantity(1, "X", BUY) == 20
     desk.settle(first, Amended(1, "X", BUY, 100, 20, 20, 100, 10))
-    assert desk.exposure.open_quantity(1, "X", BUY) == 25
+    assert desk.exposure.open_quantity(1, "X", BUY) == 20
     desk.settle(second, Amended(1, "X", BUY, 100, 15, 15, 100, 20))
     assert desk.exposure.open_quantity(1, "X", BUY) == 15
 
@@ -81,12 +82,12 @@ def test_amend_refused_gives_its_reservation_back() -> None:
 
 
 def test_amend_below_filled_cancels_and_gives_its_reservation_back() -> None:
-    """10 in flight to 2, then to 5 with 3 reserved; 6 fill meanwhile, so the first amend ends the order."""
+    """10 in flight to 2, then to 15 with 5 reserved; 6 fill meanwhile, so the first amend ends the order."""
     desk = Desk()
     desk.rest(new_order(1, SELL, 10))
     taker = desk.admit(new_order(2, BUY, 6))
-    first, second = desk.admit(_amend(1, 2)), desk.admit(_amend(1, 5))
-    assert desk.exposure.open_quantity(1, "X", SELL) == 13
+    first, second = desk.admit(_amend(1, 2)), desk.admit(_amend(1, 15))
+    assert desk.exposure.open_quantity(1, "X", SELL) == 15
     desk.settle(taker, Acknowledged(2, "X", BUY, 100, 6), Traded(1, "X", 100, 6, 1, 2, 1, 2, BUY))
     settled = desk.settle(first, Cancelled(1, "X", SELL, 100, 4, CancelReason.AMENDED_BELOW_FILLED))
     (cancelled,) = settled.private
@@ -169,3 +170,24 @@ def test_amend_that_grew_beyond_its_reservation_is_a_bug() -> None:
     record = desk.admit(_amend(1, None, 99))
     with pytest.raises(AssertionError):
         desk.settle(record, Amended(1, "X", BUY, 99, 11, 11, 100, 10))
+
+
+def test_decrement_gives_back_what_no_amend_in_flight_may_use() -> None:
+    """10 lose 4 to self-trade prevention, an amend to 9 under way: 1 is free, 3 more if it fails."""
+    desk = Desk()
+    desk.rest(new_order(1, BUY, 10))
+    other = desk.admit(new_order(1, SELL, 4))
+    amend = desk.admit(_amend(1, 9))
+    assert desk.exposure.open_quantity(1, "X", BUY) == 10
+    settled = desk.settle(
+        other,
+        Acknowledged(2, "X", SELL, 100, 4),
+        Decremented(1, "X", BUY, 100, 4, 6, 6),
+        Cancelled(2, "X", SELL, 100, 4, CancelReason.SELF_TRADE),
+    )
+    amended = settled.private[1]
+    assert isinstance(amended, OrderAmended)
+    assert (amended.quantity, amended.remaining_quantity, amended.is_self_trade) == (6, 6, True)
+    assert desk.exposure.open_quantity(1, "X", BUY) == 9
+    desk.settle(amend, AmendRefused(1, would_trade=True))
+    assert desk.exposure.open_quantity(1, "X", BUY) == 6

@@ -5,7 +5,7 @@ from collections import defaultdict
 import msgspec
 
 from exchange.model.answers import OrderReport
-from exchange.model.commands import AmendOrder, CancelOrder, NewOrder, Record, RegisterTeam
+from exchange.model.commands import AmendOrder, CancelOrder, NewOrder, OrderTerms, Record, RegisterTeam
 from exchange.model.instrument import Instrument
 from exchange.model.order import OrderStatus
 from exchange.model.roles import AnyConstraint, Role
@@ -32,7 +32,7 @@ class FakeOrders:
 
     def __init__(self) -> None:
         self.orders: dict[int, FakeOrder] = {}
-        self.amends: list[tuple[Record, int]] = []
+        self.amends: list[Record] = []
         self.forgotten: set[int] = set()
 
     def enter(self, record: Record) -> None:
@@ -56,17 +56,17 @@ class FakeOrders:
                 return order
         return None
 
-    def lowest_quantity(self, order_id: int) -> int:
+    def most(self, order_id: int) -> int:
         totals = [self.orders[order_id].quantity]
-        for record, _ in self.amends:
+        for record in self.amends:
             amend = record.command
             assert isinstance(amend, AmendOrder)
             if amend.order_id == order_id and amend.quantity is not None:
                 totals.append(amend.quantity)
-        return min(totals)
+        return max(totals)
 
-    def amend_pending(self, record: Record, reserved: int) -> None:
-        self.amends.append((record, reserved))
+    def amend_pending(self, record: Record) -> None:
+        self.amends.append(record)
 
     def report(self, order_id: int) -> OrderReport | None:
         order = self.get(order_id)
@@ -82,6 +82,8 @@ class FakeExposure:
         self.positions: dict[tuple[int, str], int] = defaultdict(int)
         self.open: dict[tuple[int, str, Side], int] = defaultdict(int)
         self.resting: dict[tuple[int, str, Side], int] = defaultdict(int)
+        self.reducing: dict[tuple[int, str, Side], int] = defaultdict(int)
+        self.stops: dict[tuple[int, str], int] = defaultdict(int)
         self.reserved: list[tuple[int, str, Side, int, bool | None]] = []
 
     def position(self, account: int, instrument_id: str) -> int:
@@ -105,10 +107,31 @@ class FakeExposure:
             total += max(abs(longest), abs(shortest))
         return total
 
-    def reserve(self, account: int, instrument_id: str, side: Side, quantity: int, can_rest: bool) -> None:
+    def reducing_orders(self, account: int, instrument_id: str, side: Side) -> int:
+        return self.reducing[account, instrument_id, side]
+
+    def stop_orders(self, account: int, instrument_id: str) -> int:
+        return self.stops[account, instrument_id]
+
+    @property
+    def reduce_only_orders(self) -> int:
+        return sum(self.reducing.values())
+
+    def reserve(
+        self,
+        account: int,
+        instrument_id: str,
+        side: Side,
+        quantity: int,
+        can_rest: bool,
+        terms: OrderTerms | None = None,
+    ) -> None:
         self.reserved.append((account, instrument_id, side, quantity, can_rest))
         self.open[account, instrument_id, side] += quantity
         self.resting[account, instrument_id, side] += can_rest
+        if terms is not None:
+            self.reducing[account, instrument_id, side] += terms.reduce_only
+            self.stops[account, instrument_id] += terms.stop_price_ticks is not None
 
     def reserve_more(self, account: int, instrument_id: str, side: Side, quantity: int) -> None:
         self.reserved.append((account, instrument_id, side, quantity, None))
@@ -161,14 +184,17 @@ def new_order(
     *,
     account: int = ACCOUNT,
     instrument_id: str = CALL,
-    time_in_force: TimeInForce = TimeInForce.GTC,
+    time_in_force: TimeInForce | None = None,
     order_type: OrderType | None = None,
     client_order_id: str | None = None,
     request_id: str = "req",
+    terms: OrderTerms | None = None,
 ) -> NewOrder:
     """A limit order, or a market order where there is no price."""
     if order_type is None:
         order_type = OrderType.MARKET if price_ticks is None else OrderType.LIMIT
+    if time_in_force is None:
+        time_in_force = TimeInForce.IOC if order_type is OrderType.MARKET else TimeInForce.GTC
     return NewOrder(
         account,
         instrument_id,
@@ -179,6 +205,7 @@ def new_order(
         time_in_force,
         client_order_id,
         request_id,
+        terms,
     )
 
 
@@ -188,10 +215,14 @@ def cancel(order_id: int, account: int = ACCOUNT, instrument_id: str = "") -> Ca
 
 
 def amend(
-    order_id: int, quantity: int | None = None, price_ticks: int | None = None, account: int = ACCOUNT
+    order_id: int,
+    quantity: int | None = None,
+    price_ticks: int | None = None,
+    account: int = ACCOUNT,
+    stop_price_ticks: int | None = None,
 ) -> AmendOrder:
     """The instrument is for admission to fill in."""
-    return AmendOrder(account, order_id, "", quantity, price_ticks, "req")
+    return AmendOrder(account, order_id, "", quantity, price_ticks, "req", stop_price_ticks)
 
 
 def registration(name: str, role: str = "trader", by_operator: bool = False) -> RegisterTeam:

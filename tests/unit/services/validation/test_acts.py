@@ -7,11 +7,13 @@ from exchange.model.commands import (
     CancelOrders,
     CancelScope,
     DisableTeam,
+    ExpireOrders,
     OpenGame,
     Record,
     RegisterTeam,
     RotateKey,
     SetPhase,
+    TriggerStops,
     Void,
 )
 from exchange.model.reasons import Category, Code, Refusal
@@ -209,3 +211,13 @@ def test_operator_acts_name_a_place_in_the_journal(
     else:
         refusal = refuse(admission, command)
         assert (refusal.category, refusal.code) == (Category.INVALID, Code.INVALID_REQUEST)
+
+
+@pytest.mark.parametrize("command", [ExpireOrders(NOW_US), TriggerStops(CALL)])
+def test_system_commands_of_controls_are_sequenced_in_every_phase(
+    admission: Admission, command: AnyCommand
+) -> None:
+    """An expiry does not wait for the market to open."""
+    for phase in (Phase.CONTINUOUS, Phase.CLOSED):
+        admit(admission, SetPhase(phase, "test"))
+        assert admit(admission, command).command == command

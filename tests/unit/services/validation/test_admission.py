@@ -380,17 +380,14 @@ def test_admit_refuses_to_amend_what_never_rests(order: NewOrder) -> None:
 
 
 def test_admit_reserves_the_increase_of_an_amend() -> None:
-    """What the new total adds to the lowest the order could have had; less or only a price adds nothing."""
+    """What the new total adds to the largest there may be; less or only a price adds nothing."""
     gate = Gate()
     order_id = gate.record(new_order(quantity=10)).sequence
-    reserved = []
-    for quantity, price_ticks in ((15, None), (None, 900), (4, None), (12, 901), (3, 902)):
+    for quantity, price_ticks in ((15, None), (None, 900), (4, None), (12, 901), (18, 902)):
         gate.record(amend(order_id, quantity, price_ticks))
-        reserved.append(gate.register.amends[-1][1])
-    assert reserved == [5, 0, 0, 8, 0]
     assert gate.exposure.reserved[1:] == [
         (ACCOUNT, CALL, BUY, 5, None),
-        (ACCOUNT, CALL, BUY, 8, None),
+        (ACCOUNT, CALL, BUY, 3, None),
     ]
 
 
