@@ -112,6 +112,7 @@ class Markets:
             if event.instrument_id in (None, instrument_id):
                 feeds.view.phase = phases.of(instrument_id)
                 feeds.view.reason = phases.reason_of(instrument_id)
+                feeds.view.is_call = phases.rule_of(instrument_id).is_call
                 self._touched[feeds] = None
 
 

@@ -41,6 +41,8 @@ class MarketView:
         self.instrument_id = grid.instrument_id
         self.tape = tape
         self.phase, self.reason = phase, reason
+        self.is_call = PHASES[phase].is_call
+        """Whether orders wait for an auction."""
         self.orders = OrderView(orders)
         self.bid_changes: dict[int, int] = {}
         self.ask_changes: dict[int, int] = {}
@@ -92,11 +94,6 @@ class MarketView:
         """Best bid and offer with their lots."""
         bids, asks = self.bids.best(1), self.asks.best(1)
         return (bids[0] if bids else None), (asks[0] if asks else None)
-
-    @property
-    def is_call(self) -> bool:
-        """Whether orders wait for an auction."""
-        return PHASES[self.phase].is_call
 
     def indicative(self) -> Clearing | None:
         """What an uncross would come to now; None where no call is on, or nothing would trade."""
