@@ -12,19 +12,29 @@ from typing import NamedTuple, assert_never
 import msgspec
 
 from exchange.engine.depth import UNSHOWN, BookEvent
-from exchange.model.events import Acknowledged, Amended, Cancelled, Traded, Uncrossed
+from exchange.model.events import (
+    Acknowledged,
+    Amended,
+    Cancelled,
+    Decremented,
+    DisplayChanged,
+    Traded,
+    Triggered,
+    Uncrossed,
+)
 from exchange.model.types import Side
 
 _BUY = Side.BUY
 
 
 class RestingLots(NamedTuple):
-    """One order at rest, as a view begins with it."""
+    """One order at rest, as a view begins with it: what it shows, and what it has behind that."""
 
     order_id: int
     side: Side
     price_ticks: int
     lots: int
+    hidden: int = 0
 
 
 class PlaceChange(NamedTuple):
@@ -67,7 +77,7 @@ class OrderView:
         self._spent: list[int] = []
         # What an uncross fills is told whole when it is over.
         self._uncrossing: dict[int, int] = {}
-        for order_id, side, price_ticks, lots in resting:
+        for order_id, side, price_ticks, lots, _ in resting:
             self._enter(order_id, side, price_ticks, lots)
 
     def light(self) -> None:
@@ -83,7 +93,7 @@ class OrderView:
         """Take all events of one command in this instrument, in order."""
         entered = 0
         for event in events:
-            if isinstance(event, Acknowledged):
+            if isinstance(event, (Acknowledged, Triggered)):
                 entered = event.order_id
                 self._enter(entered, event.side, event.price_ticks, event.quantity)
             elif isinstance(event, Traded):
@@ -94,16 +104,29 @@ class OrderView:
                 if event.taker_order_id == entered:
                     # One that is amended trades before its amend is told, which says what is left of it.
                     self._shift(entered, -event.quantity)
-            elif isinstance(event, Cancelled):
-                self._shift(event.order_id, -event.remaining)
-            elif isinstance(event, Amended):
-                self._amend(event)
-            elif isinstance(event, Uncrossed):
-                self._end_uncross()
             else:
-                assert_never(event)
+                self._change(event)
         if self._spent:
             self._forget_spent()
+
+    def _change(self, event: Cancelled | Amended | Uncrossed | DisplayChanged | Decremented) -> None:
+        if isinstance(event, DisplayChanged):
+            if self._uncrossing:
+                # What an iceberg shows next takes its place after what the auction filled.
+                self._end_uncross()
+            self._shift(event.order_id, event.quantity)
+        elif isinstance(event, Decremented):
+            self._shift(event.order_id, -event.by)
+        elif isinstance(event, Uncrossed):
+            self._end_uncross()
+        elif event.parked:
+            return
+        elif isinstance(event, Cancelled):
+            self._shift(event.order_id, -event.remaining)
+        elif isinstance(event, Amended):
+            self._amend(event)
+        else:
+            assert_never(event)
 
     def take_changes(self) -> Sequence[PlaceChange]:
         """Every place that differs from when they were last taken, new ones in priority."""

@@ -150,11 +150,13 @@ class Venue:
         return self._books[instrument_id].depth(levels)
 
     def resting(self, instrument_id: str) -> Iterator[RestingLots]:
-        """Every order at rest with the lots it shows, each side in priority."""
+        """Every order at rest, each side in priority."""
         book = self._books[instrument_id]
         for side in (book.bids, book.asks):
             for order in side.orders():
-                yield RestingLots(order.order_id, order.side, order.price_ticks, order.remaining)
+                yield RestingLots(
+                    order.order_id, order.side, order.price_ticks, order.remaining, order.reserve
+                )
 
     def indicative(self, instrument_id: str) -> Clearing | None:
         """What an uncross would come to now; None where no call is on, or nothing would trade."""

@@ -132,7 +132,7 @@ class MarketPhases:
 
     def copy(self) -> MarketPhases:
         """Another one that stands where this does."""
-        copied = MarketPhases(self.market.phase)
+        copied = MarketPhases(self.market.phase, self._batched)
         copied.instruments = dict(self.instruments)
         copied._enter(self.market)
         return copied

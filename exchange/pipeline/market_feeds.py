@@ -112,7 +112,7 @@ class Markets:
             if event.instrument_id in (None, instrument_id):
                 feeds.view.phase = phases.of(instrument_id)
                 feeds.view.reason = phases.reason_of(instrument_id)
-                feeds.view.is_call = phases.rule_of(instrument_id).is_call
+                feeds.view.is_call = phases.is_call(instrument_id)
                 self._touched[feeds] = None
 
 
@@ -129,5 +129,6 @@ def open_markets(core: Core, tapes: Tapes, epoch: str, now_us: int) -> Markets:
             phase=phases.of(instrument_id),
             reason=phases.reason_of(instrument_id),
         )
+        view.is_call = phases.is_call(instrument_id)
         feeds.append(MarketFeeds(view, epoch, now_us))
     return Markets(feeds, tapes, phases)

@@ -5,13 +5,13 @@ It follows the venue's events and never asks the venue, so that no channel tells
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from exchange.engine.auction import Clearing, clearing
 from exchange.engine.depth import BookEvent, DepthView, Level
 from exchange.engine.order_view import OrderView, PlaceChange, RestingLots
 from exchange.engine.tape import Tape
-from exchange.model.events import Acknowledged
+from exchange.model.events import Acknowledged, DisplayChanged
 from exchange.model.phases import PHASES
 from exchange.model.types import Phase, Side
 from exchange.pipeline.ladder import Ladder
@@ -54,10 +54,17 @@ class MarketView:
             for order in orders
         )
         self._ladders: tuple[Ladder, Ladder] | None = None
+        # Lots of icebergs that are not shown, by price: an auction fills them too.
+        self._hidden: dict[Side, dict[int, int]] = {_BUY: {}, _SELL: {}}
+        for order in orders:
+            self._hide(order.side, order.price_ticks, order.hidden)
 
     def take(self, events: Sequence[BookEvent]) -> None:
         """Take what one command did to this book."""
         self.orders.apply(events)
+        for event in events:
+            if isinstance(event, DisplayChanged):
+                self._hide(event.side, event.price_ticks, -event.quantity)
         changes = self._depth.apply(events)
         if self._ladders is not None:
             bids, asks = self._ladders
@@ -99,11 +106,24 @@ class MarketView:
         """What an uncross would come to now; None where no call is on, or nothing would trade."""
         if not self.is_call:
             return None
-        bids, asks = self._depth.totals
+        shown = self._depth.totals
+        bids, asks = (_sum(lots, self._hidden[side]) for side, lots in zip((_BUY, _SELL), shown, strict=True))
         return clearing(bids, asks, self.reference_ticks)
+
+    def _hide(self, side: Side, price_ticks: int, lots: int) -> None:
+        hidden = self._hidden[side]
+        left = hidden.pop(price_ticks, 0) + lots
+        if left:
+            hidden[price_ticks] = left
 
     def _lit_ladders(self) -> tuple[Ladder, Ladder]:
         if self._ladders is None:
             bids, asks = self._depth.totals
             self._ladders = Ladder(_BUY, bids), Ladder(_SELL, asks)
         return self._ladders
+
+
+def _sum(shown: Mapping[int, int], hidden: Mapping[int, int]) -> Mapping[int, int]:
+    if not hidden:
+        return shown
+    return {**shown, **{price: shown.get(price, 0) + lots for price, lots in hidden.items()}}

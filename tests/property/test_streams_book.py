@@ -22,7 +22,16 @@ from exchange.pipeline.hub import Hub
 from exchange.pipeline.market_feeds import MarketFeeds, Markets
 from exchange.pipeline.streams import ConflatedFeed, PublicFeed, Ring
 from exchange.wire.events import AnyEvent
-from tests.oracle.actions import ACCOUNTS, INSTRUMENTS, PHASES_CHOSEN, Reference, new_order, records, rules
+from tests.oracle.actions import (
+    ACCOUNTS,
+    INSTRUMENTS,
+    PHASES_CHOSEN,
+    Reference,
+    new_order,
+    order_terms,
+    records,
+    rules,
+)
 from tests.support.market_client import MarketClient
 from tests.support.markets import EPOCH, open_view
 from tests.support.sockets import FRAMERS, FakeOutlet, listener
@@ -120,6 +129,9 @@ def _traffic(rng: random.Random, count: int) -> list[AnyCommand | Reference]:
 
 def _action(rng: random.Random) -> AnyCommand | Reference:
     kind, account = rng.random(), rng.choice(ACCOUNTS)
+    if kind < 0.30:
+        seed, side, quantity = rng.randint(0, 1_000_000), rng.choice(list(Side)), rng.randint(1, 9)
+        return order_terms(seed, account, "X", side, quantity, rng.randint(97, 103))
     if kind < 0.60:
         price = None if rng.random() < 0.1 else rng.randint(97, 103)
         times = (TimeInForce.GTC, TimeInForce.GTC, TimeInForce.IOC)
