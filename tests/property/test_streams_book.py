@@ -186,7 +186,7 @@ def test_market_client_ends_equal_to_a_fresh_snapshot(
 @settings(max_examples=EXAMPLES)
 @given(seed=st.integers(0, 2**32), size=st.integers(1, 5))
 def test_market_snapshots_are_the_books_of_the_venue(seed: int, size: int) -> None:
-    """After every turn: depth limited to what is seen, and every order in its place."""
+    """After every turn: depth limited to what is seen, every order in its place, the same indicative."""
     floor = Floor()
     sequence = list(records(_traffic(random.Random(seed), 80)))
     while sequence:
@@ -198,6 +198,7 @@ def test_market_snapshots_are_the_books_of_the_venue(seed: int, size: int) -> No
             depth = floor.venue.depth("X", levels)
             assert client.bids == {price / 100: lots for price, lots in depth.bids}
             assert client.asks == {price / 100: lots for price, lots in depth.asks}
+        assert floor.feeds["X"].view.indicative() == floor.venue.indicative("X")
         orders = floor.fresh("orders.X")
         assert _queues(orders.bids) == _truth(book, Side.BUY)
         assert _queues(orders.asks) == _truth(book, Side.SELL)
