@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from operator import attrgetter
 from pathlib import Path
@@ -20,7 +19,7 @@ from exchange.api.socket.stream import FRAMERS, stream_routes
 from exchange.api.tally import AnswerTally
 from exchange.api.transport.connections import ConnectionCounter
 from exchange.api.transport.gone import ClientGone
-from exchange.base.bounds import SWITCH_CHECK_S
+from exchange.base.bounds import CONFLATE_CHECK_S, SWITCH_CHECK_S
 from exchange.base.clock import Clock
 from exchange.base.entropy import Entropy
 from exchange.config import Config
@@ -35,13 +34,13 @@ from exchange.model.phases import batched_instruments
 from exchange.model.roles import Role
 from exchange.model.rules import GameRules
 from exchange.pipeline.batch_clock import BatchClock
-from exchange.pipeline.book_feed import BookFeed
 from exchange.pipeline.core import Core
 from exchange.pipeline.expiry_clock import ExpiryClock
 from exchange.pipeline.guards import Guards, cancel_unwatched
 from exchange.pipeline.health import Health, State
 from exchange.pipeline.hub import Hub
 from exchange.pipeline.market_clock import MarketClock
+from exchange.pipeline.market_feeds import Markets, open_markets
 from exchange.pipeline.path import OrderPath
 from exchange.pipeline.publish import Publisher
 from exchange.pipeline.recovery import (
@@ -131,6 +130,7 @@ class Exchange:
         self.path: OrderPath
         self.hub: Hub
         self.guards: Guards
+        self.markets: Markets
         self.api: ASGIApp
 
     async def start(
@@ -179,8 +179,15 @@ class Exchange:
             if batch is not None:
                 tasks.start_soon(every, batch.interval_ms / 1_000, self.batch_clock.check)
             tasks.start_soon(every, SWITCH_CHECK_S, self.guards.expire)
+            tasks.start_soon(self._tell_conflated)
             await self.path.run()
             tasks.cancel_scope.cancel()
+
+    async def _tell_conflated(self) -> None:
+        while True:
+            await self.hub.has_conflated.wait()
+            await anyio.sleep(CONFLATE_CHECK_S)
+            self.hub.tell_conflated(self._clock.monotonic_ns())
 
     async def give_notice(self) -> None:
         """Tell every socket that the server stops, and give the clients time; none where nobody listens."""
@@ -198,14 +205,13 @@ class Exchange:
     def _publisher(self, hub: Hub, recovered: Recovered, epoch: str) -> Publisher:
         core, now_us = recovered.core, self._clock.now_us()
         grids = price_grids(core.rules.instruments)
-        depth = {name: core.venue.depth(name, sys.maxsize) for name in grids}
+        self.markets = open_markets(core, recovered.tapes, epoch, now_us)
         snapshots = PositionSnapshots(core.register, core.ledger, core.settlement, grids, self._clock)
         return Publisher(
             hub,
             recovered.streams,
-            [BookFeed(grid, depth[name], epoch, now_us) for name, grid in grids.items()],
+            self.markets,
             writer=PrivateEventWriter(core.rules.instruments),
-            grids=grids,
             snapshot=snapshots.of,
             phase=PhaseFeed(_phase_now(recovered, now_us)),
             log=self._log,
@@ -245,6 +251,7 @@ class Exchange:
             settlement=core.settlement,
             teams=core.teams,
             venue=core.venue,
+            markets=self.markets,
             guards=self.guards,
             limits=RateLimits(self.config.limits),
             clock=self._clock,

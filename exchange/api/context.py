@@ -23,6 +23,7 @@ from exchange.model.types import TimeInForce
 from exchange.pipeline.guards import Guards
 from exchange.pipeline.health import Health
 from exchange.pipeline.intake import Intake
+from exchange.pipeline.market_feeds import Markets
 from exchange.pipeline.responses import OrderResponseService
 from exchange.services.game.teams import TeamRegistry
 from exchange.services.orders.register import OrderRegister
@@ -60,6 +61,7 @@ class ApiContext:
     settlement: Settlement
     teams: TeamRegistry
     venue: Venue
+    markets: Markets
     guards: Guards
     limits: RateLimits
     clock: Clock

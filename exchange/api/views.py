@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from exchange.api.context import ApiContext
+from exchange.engine.tape import Candle
 from exchange.model.events import ExecutionReport
 from exchange.model.instrument import Instrument
 from exchange.model.phases import batch_interval_ms
@@ -74,6 +75,19 @@ def trade_view(trade: PublicTrade, grid: PriceGrid) -> data.PublicTrade:
         side=trade.taker_side,
         timestamp=time_text(trade.timestamp_us),
         auction_id=auction_id_text(trade.auction_id),
+    )
+
+
+def candle_view(candle: Candle, grid: PriceGrid) -> data.CandleView:
+    """A candle as it is now."""
+    return data.CandleView(
+        start=time_text(candle.start_us),
+        open=grid.decimal(candle.open_ticks),
+        high=grid.decimal(candle.high_ticks),
+        low=grid.decimal(candle.low_ticks),
+        close=grid.decimal(candle.close_ticks),
+        volume=candle.volume,
+        trades=candle.trades,
     )
 
 

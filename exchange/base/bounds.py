@@ -54,6 +54,16 @@ PRIVATE_STREAM_EVENTS: Final = 10_000
 """Events kept per team for ``resume_from``; older is RESUME_TOO_OLD with a snapshot."""
 PUBLIC_STREAM_EVENTS: Final = 1_000
 """Events kept per public channel for ``resume_from``; older gets a snapshot."""
+BOOK_DEPTHS: Final = (5, 20)
+"""Levels a side of the channels that show less than the whole book."""
+ORDERS_PER_PART: Final = 500
+"""Orders in one part of an order-by-order snapshot, which goes out at the pace of its reader."""
+CANDLES_KEPT: Final = 1_440
+"""Candles kept per instrument and interval, a day of minutes; the oldest goes first."""
+MAX_CONFLATE_MS: Final = 60_000
+"""Longest time between two messages that a subscriber may ask for; longer is INVALID_REQUEST."""
+CONFLATE_CHECK_S: Final = 0.02
+"""Seconds between two looks at the conflated subscriptions: how late their messages may be."""
 CONNECTION_BUFFER_BYTES: Final = 1_048_576
 """Unsent bytes of one socket; beyond it the connection is closed with 4008."""
 CONNECTION_BUFFER_MESSAGES: Final = 1_000

@@ -24,23 +24,29 @@ from exchange.client.http import HttpTransport, WebSocketTransport
 from exchange.client.in_process import InProcessTransport
 from exchange.client.link import LinkSettings
 from exchange.client.order_book import Level, OrderBook
+from exchange.client.order_queues import OrderQueues, QueuedOrder
 from exchange.client.results import OrderReceipt
 from exchange.client.retries import Backoff, Retries
 from exchange.client.transport import Transport
 from exchange.model.order import OrderStatus
-from exchange.model.types import OrderType, Phase, PostOnly, SelfTradePrevention, Side, TimeInForce
-from exchange.wire.data import OrderView
+from exchange.model.types import Interval, OrderType, Phase, PostOnly, SelfTradePrevention, Side, TimeInForce
+from exchange.wire.data import CandleList, CandleView, OrderView
 from exchange.wire.events import (
     BookSnapshot,
     BookUpdate,
+    CandleUpdate,
     ExecutionReport,
+    InstrumentStatus,
     NewOrderAck,
     OrderAmended,
     OrderCancelled,
+    OrdersSnapshot,
+    OrdersUpdate,
     OrderTriggered,
     PhaseChange,
     PositionSnapshot,
     PositionUpdate,
+    Ticker,
     TradeEvent,
 )
 from exchange.wire.queries import OrderFilter, WaitFor
@@ -51,6 +57,9 @@ __all__ = [
     "Backoff",
     "BookSnapshot",
     "BookUpdate",
+    "CandleList",
+    "CandleUpdate",
+    "CandleView",
     "ClientEvent",
     "ConnectionLost",
     "Disconnected",
@@ -62,6 +71,8 @@ __all__ = [
     "HistoryLimited",
     "HttpTransport",
     "InProcessTransport",
+    "InstrumentStatus",
+    "Interval",
     "Level",
     "LinkSettings",
     "NewOrderAck",
@@ -73,18 +84,22 @@ __all__ = [
     "OrderBook",
     "OrderCancelled",
     "OrderFilter",
+    "OrderQueues",
     "OrderReceipt",
     "OrderRequest",
     "OrderStatus",
     "OrderTriggered",
     "OrderType",
     "OrderView",
+    "OrdersSnapshot",
+    "OrdersUpdate",
     "OutcomeUnknown",
     "Phase",
     "PhaseChange",
     "PositionSnapshot",
     "PositionUpdate",
     "PostOnly",
+    "QueuedOrder",
     "RateLimited",
     "Reconnected",
     "Rejected",
@@ -94,6 +109,7 @@ __all__ = [
     "ServerStopping",
     "Side",
     "StreamReset",
+    "Ticker",
     "TimeInForce",
     "Timeout",
     "TradeEvent",

@@ -7,11 +7,14 @@ from enum import Enum, auto
 from typing import Final
 
 from exchange.client.order_book import OrderBook
+from exchange.client.order_queues import OrderQueues
+from exchange.wire.events import AnyEvent, BookSnapshot, BookUpdate, OrdersSnapshot, OrdersUpdate
 from exchange.wire.socket import ChannelState
 
 PRIVATE: Final = "private"
 PHASE: Final = "phase"
 BOOK_PREFIX: Final = "book."
+ORDERS_PREFIX: Final = "orders."
 TRADES_PREFIX: Final = "trades."
 
 
@@ -30,11 +33,13 @@ class Channel:
 
     ``last_seq`` is None until the first message: then everything begins with a snapshot, or for a channel
     without one at ``first_seq``. ``is_held``: messages are ignored until the exchange has answered a
-    ``subscribe``. ``is_behind``: it stays held until the reader of events has caught up.
+    ``subscribe``. ``is_behind``: it stays held until the reader of events has caught up. With
+    ``conflate_ms`` the exchange leaves out what is overtaken.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, conflate_ms: int | None = None) -> None:
         self.name = name
+        self.conflate_ms = conflate_ms
         self.epoch: str | None = None
         self.last_seq: int | None = None
         self.first_seq = 0
@@ -42,9 +47,13 @@ class Channel:
         self.is_behind = False
         self.reset_reason: str | None = None
         self.book = OrderBook(name.removeprefix(BOOK_PREFIX)) if name.startswith(BOOK_PREFIX) else None
+        self.queues = (
+            OrderQueues(name.removeprefix(ORDERS_PREFIX)) if name.startswith(ORDERS_PREFIX) else None
+        )
         self._has_entered = asyncio.Event()
         self._refusal: Exception | None = None
-        self._has_snapshot = self.book is not None or name == PRIVATE
+        self._replica = self.book or self.queues
+        self._has_snapshot = self._replica is not None or name == PRIVATE
 
     async def wait_entered(self) -> None:
         """Until the exchange has entered it for the first time; raises why it never will."""
@@ -85,28 +94,42 @@ class Channel:
         self.is_held = False
         self.is_behind = False
         self._has_entered.set()
-        if self.book is not None and state.resumed:
-            self.book.resume()
+        if self._replica is not None and state.resumed:
+            self._replica.resume()
 
     def hold(self) -> None:
         """Messages are ignored from here on."""
         self.is_held = True
-        if self.book is not None:
-            self.book.lose()
+        if self._replica is not None:
+            self._replica.lose()
 
-    def judge(self, seq: int, *, is_snapshot: bool) -> Verdict:
-        """What to do with message ``seq``."""
+    def judge(self, seq: int, *, is_snapshot: bool, prev_seq: int | None = None) -> Verdict:
+        """What to do with message ``seq``, which goes on from ``prev_seq``, else from the one before it."""
         if self.is_held:
             return Verdict.IGNORE
         last_seq = self.last_seq
         if last_seq is None:
             return self._judge_first(seq, is_snapshot)
-        if seq == last_seq + 1:
+        if seq <= last_seq:
+            return Verdict.IGNORE
+        if seq == last_seq + 1 or prev_seq == last_seq or is_snapshot:
             return Verdict.TAKE
-        return Verdict.IGNORE if seq <= last_seq else Verdict.GAP
+        return Verdict.GAP
+
+    def apply(self, event: AnyEvent) -> None:
+        """Take in an event that was to be taken; raises ChecksumMismatch."""
+        self.last_seq = event.seq
+        if isinstance(event, BookSnapshot | BookUpdate):
+            if self.book is not None:
+                self.book.apply(event)
+        elif isinstance(event, OrdersSnapshot | OrdersUpdate) and self.queues is not None:
+            self.queues.apply(event)
+            if not self.queues.is_synced:
+                # Nobody can go on from one part of a snapshot.
+                self.last_seq = None
 
     def _judge_first(self, seq: int, is_snapshot: bool) -> Verdict:
         if self._has_snapshot:
             return Verdict.TAKE if is_snapshot else Verdict.GAP
-        # The phase begins with its last change told again.
-        return Verdict.TAKE if self.first_seq <= seq <= self.first_seq + 1 else Verdict.GAP
+        # What has no snapshot of its own begins with its last message told again, which says all.
+        return Verdict.TAKE if seq >= self.first_seq else Verdict.GAP

@@ -21,6 +21,7 @@ class Head(msgspec.Struct, frozen=True, gc=False):
     type: str | None = None
     channel: str | None = None
     seq: int = 0
+    prev_seq: int | None = None
 
 
 class _Request(msgspec.Struct, frozen=True, gc=False):

@@ -19,8 +19,9 @@ class EventStream:
     error when the exchange cannot be reached any more.
     """
 
-    def __init__(self, streams: Streams, channels: Iterable[str]) -> None:
+    def __init__(self, streams: Streams, channels: Iterable[str], conflate_ms: int | None = None) -> None:
         self._streams = streams
+        self._conflate_ms = conflate_ms
         self._channels = tuple(channels)
         self._queue: EventQueue[ClientEvent] | None = None
 
@@ -60,7 +61,7 @@ class EventStream:
         if self._queue is None:
             self._queue = self._streams.queue()
             try:
-                await self._streams.subscribe(self._channels)
+                await self._streams.subscribe(self._channels, self._conflate_ms)
             except BaseException:
                 self.close()
                 raise

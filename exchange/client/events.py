@@ -24,7 +24,8 @@ class StreamReset(msgspec.Struct, frozen=True):
 
     A channel of trades has no snapshot: ``client.trades`` has those that were missed. ``reason`` is
     ``resume_too_old`` (away longer than the exchange keeps events), ``new_epoch`` (it was restarted), or more
-    rarely ``ahead_of_exchange`` (it was put back), ``not_understood``, ``not_continued``, ``not_resumed``.
+    rarely ``ahead_of_exchange`` (it was put back), ``checksum`` (the book was not the exchange's),
+    ``not_understood``, ``not_continued``, ``not_resumed``.
     """
 
     channel: str

@@ -16,6 +16,7 @@ from exchange.client.http import HttpTransport, WebSocketTransport
 from exchange.client.link import Link, LinkSettings
 from exchange.client.order_book import OrderBook
 from exchange.client.order_entry import ClientOrderIds, OrderEntry
+from exchange.client.order_queues import OrderQueues
 from exchange.client.queries import Queries
 from exchange.client.retries import Retries
 from exchange.client.streams import API_VERSION, FLAG, EventListener, Streams
@@ -81,18 +82,23 @@ class ExchangeClient(Trading, Queries, History):
 
     # --- events ---------------------------------------------------------------------------------
 
-    def events(self, *channels: str) -> EventStream:
-        """Events of ``private``, ``phase``, ``book.{instrument}`` or ``trades.{instrument}``.
+    def events(self, *channels: str, conflate_ms: int | None = None) -> EventStream:
+        """Events of ``private``, ``phase``, ``book.{instrument}``, ``trades.{instrument}`` and the like.
 
-        What becomes of the connection is told among them. One reader at a time.
+        What becomes of the connection is told among them. One reader at a time. ``conflate_ms`` as in
+        :meth:`subscribe`.
         """
         self._link.start()
-        return EventStream(self._streams, channels)
+        return EventStream(self._streams, channels, conflate_ms)
 
-    async def subscribe(self, *channels: str) -> None:
-        """Add channels; returns when the exchange has entered them."""
+    async def subscribe(self, *channels: str, conflate_ms: int | None = None) -> None:
+        """Add channels; returns when the exchange has entered them.
+
+        With ``conflate_ms`` each tells where it stands at most once in that time, and is never too slow to
+        follow; ``private``, ``phase`` and trades do not take it.
+        """
         self._link.start()
-        await self._streams.subscribe(channels)
+        await self._streams.subscribe(channels, conflate_ms)
 
     def unsubscribe(self, *channels: str) -> None:
         """Nothing of these channels is told from now on."""
@@ -110,6 +116,13 @@ class ExchangeClient(Trading, Queries, History):
         """Call ``listener`` with every event as it arrives, before any reader; it must not wait."""
         self._streams.listen(listener)
 
-    def live_book(self, instrument_id: str) -> OrderBook | None:
-        """The book as of the last message; None unless ``book.{instrument}`` is subscribed to."""
-        return self._streams.book(instrument_id)
+    def live_book(self, instrument_id: str, depth: int | None = None) -> OrderBook | None:
+        """The book as of the last message; None unless ``book.{instrument}`` is subscribed to.
+
+        With ``depth`` that of ``book.{instrument}.{depth}``.
+        """
+        return self._streams.book(instrument_id, depth)
+
+    def live_orders(self, instrument_id: str) -> OrderQueues | None:
+        """Every order as of the last message; None unless ``orders.{instrument}`` is subscribed to."""
+        return self._streams.queues(instrument_id)

@@ -10,7 +10,7 @@ from exchange.base.bounds import PAGE_DEFAULT, PAGE_MAX
 from exchange.client import calls
 from exchange.client.caller import Caller
 from exchange.client.errors import HistoryLimited
-from exchange.model.types import Side
+from exchange.model.types import Interval, Side
 from exchange.wire import data
 from exchange.wire.queries import OrderFilter
 
@@ -100,6 +100,24 @@ class History:
         target = f"/exchange/trades/{calls.segment(instrument_id)}"
         page: data.TradeList = await self._page(
             target, data.TradeList, side=side, since=since, until=until, after=after, limit=limit
+        )
+        return page
+
+    async def candles(
+        self,
+        instrument_id: str,
+        interval: Interval = Interval.MINUTE,
+        *,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        after: str | None = None,
+        limit: int = PAGE_DEFAULT,
+    ) -> data.CandleList:
+        """A page of candles, oldest first. ``after`` may be any time, as the start of the last one seen."""
+        target = f"/exchange/candles/{calls.segment(instrument_id)}"
+        span = {"since": since, "until": until}
+        page: data.CandleList = await self._page(
+            target, data.CandleList, side=None, interval=interval.value, after=after, limit=limit, **span
         )
         return page
 

@@ -6,6 +6,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from exchange.wire.checksum import CHECKED_LEVELS, book_checksum, level_digits
 from exchange.wire.events import BookSnapshot, BookUpdate
 
 
@@ -20,6 +21,10 @@ class BookGap(Exception):
     """An update does not continue the state of the book: something in between was missed."""
 
 
+class ChecksumMismatch(Exception):
+    """The book is not what the exchange says it is after this event."""
+
+
 class OrderBook:
     """``is_synced`` is false before the first snapshot, and while updates are known to be missing."""
 
@@ -29,6 +34,7 @@ class OrderBook:
         self.timestamp = ""
         self.is_synced = False
         self._has_snapshot = False
+        self._price_units = 0
         self._bids = _BookSide()
         self._asks = _BookSide()
 
@@ -63,11 +69,16 @@ class OrderBook:
         return self._asks.levels(reverse=False, depth=depth)
 
     def apply(self, event: BookSnapshot | BookUpdate) -> None:
-        """Take in an event of ``book.{instrument}``; raises BookGap when an update does not follow."""
+        """Take in an event of ``book.{instrument}``, at whatever depth.
+
+        Raises BookGap when an update does not follow, ChecksumMismatch when the outcome is another than the
+        exchange's.
+        """
         if isinstance(event, BookSnapshot):
             self._bids = _BookSide(event.bids)
             self._asks = _BookSide(event.asks)
             self._has_snapshot = True
+            self._price_units = 0 if event.price_decimals is None else 10**event.price_decimals
         elif not self._has_snapshot or event.prev_seq != self.seq:
             self.is_synced = False
             raise BookGap(f"{self.instrument_id}: update after {event.prev_seq}, book at {self.seq}")
@@ -79,6 +90,8 @@ class OrderBook:
         self.seq = event.seq
         self.timestamp = event.timestamp
         self.is_synced = True
+        if event.checksum is not None and self._price_units:
+            self._check(event.checksum)
 
     def lose(self) -> None:
         """Updates are missing until :meth:`resume` or the next snapshot."""
@@ -87,6 +100,15 @@ class OrderBook:
     def resume(self) -> None:
         """The updates that follow its state are on their way."""
         self.is_synced = self._has_snapshot
+
+    def _check(self, expected: int) -> None:
+        sides = (self.asks(CHECKED_LEVELS), self.bids(CHECKED_LEVELS))
+        units = self._price_units
+        asks, bids = (level_digits((round(price * units), lots) for price, lots in side) for side in sides)
+        found = book_checksum(asks, bids)
+        if found != expected:
+            self.is_synced = self._has_snapshot = False
+            raise ChecksumMismatch(f"{self.instrument_id} at {self.seq}: {found} in place of {expected}")
 
 
 class _BookSide:

@@ -9,14 +9,15 @@ from typing import Final, get_args
 import msgspec
 
 from exchange.client.account import Account
-from exchange.client.channels import BOOK_PREFIX, PRIVATE, Channel, Verdict
+from exchange.client.channels import BOOK_PREFIX, ORDERS_PREFIX, PRIVATE, Channel, Verdict
 from exchange.client.connection import Connection, Head
 from exchange.client.errors import ConnectionLost, ExchangeError, NotUnderstood
 from exchange.client.event_queue import EventQueue
 from exchange.client.events import ClientEvent, Disconnected, Reconnected, ServerStopping, StreamReset
-from exchange.client.order_book import OrderBook
+from exchange.client.order_book import ChecksumMismatch, OrderBook
+from exchange.client.order_queues import OrderQueues
 from exchange.client.subscriptions import Subscriptions
-from exchange.wire.events import AnyEvent, BookSnapshot, BookUpdate, Hello, ServerShutdown
+from exchange.wire.events import AnyEvent, BookUpdate, Hello, OrdersUpdate, ServerShutdown
 from exchange.wire.requests import DisconnectRequest
 
 API_VERSION: Final = "1"
@@ -29,7 +30,7 @@ _EVENT: Final = msgspec.json.Decoder(AnyEvent)
 _NOTICE: Final = msgspec.json.Decoder(ServerShutdown)
 _SHUTDOWN: Final = ServerShutdown.__struct_config__.tag
 _KNOWN: Final = frozenset(each.__struct_config__.tag for each in get_args(AnyEvent))
-_SNAPSHOTS: Final = frozenset(("book_snapshot", "position_snapshot"))
+_SNAPSHOTS: Final = frozenset(("book_snapshot", "orders_snapshot", "position_snapshot"))
 
 EventListener = Callable[[ClientEvent], None]
 
@@ -54,11 +55,11 @@ class Streams:
 
     # --- what a client asks for -----------------------------------------------------------------
 
-    async def subscribe(self, names: Iterable[str]) -> None:
+    async def subscribe(self, names: Iterable[str], conflate_ms: int | None = None) -> None:
         """Until the exchange has entered every channel; raises Rejected for one it does not have."""
         if self._end is not None:
             raise self._end
-        wanted = [self._channels.get(name) or self._add(name) for name in names]
+        wanted = [self._wanted(name, conflate_ms) for name in names]
         self._subscriptions.update()
         for channel in wanted:
             await channel.wait_entered()
@@ -87,13 +88,24 @@ class Streams:
         self._queue = None
         self._catch_up()
 
-    def book(self, instrument_id: str) -> OrderBook | None:
-        """The book kept from ``book.{instrument}``; None where that is not subscribed."""
-        channel = self._channels.get(BOOK_PREFIX + instrument_id)
+    def book(self, instrument_id: str, depth: int | None = None) -> OrderBook | None:
+        """The book kept from ``book.{instrument}``, of that ``depth``; None where it is not subscribed."""
+        channel = self._channels.get(f"{BOOK_PREFIX}{instrument_id}{'' if depth is None else f'.{depth}'}")
         return None if channel is None else channel.book
 
-    def _add(self, name: str) -> Channel:
-        channel = self._channels[name] = Channel(name)
+    def queues(self, instrument_id: str) -> OrderQueues | None:
+        """The orders kept from ``orders.{instrument}``; None where that is not subscribed."""
+        channel = self._channels.get(ORDERS_PREFIX + instrument_id)
+        return None if channel is None else channel.queues
+
+    def _wanted(self, name: str, conflate_ms: int | None) -> Channel:
+        channel = self._channels.get(name)
+        if channel is None:
+            channel = self._channels[name] = Channel(name, conflate_ms)
+        elif channel.conflate_ms != conflate_ms:
+            # It is left, and entered anew from where it was.
+            channel.conflate_ms = conflate_ms
+            channel.hold()
         return channel
 
     # --- what the link tells --------------------------------------------------------------------
@@ -137,7 +149,7 @@ class Streams:
         channel = self._channels.get(head.channel or PRIVATE)
         if channel is None:
             return
-        verdict = channel.judge(head.seq, is_snapshot=head.type in _SNAPSHOTS)
+        verdict = channel.judge(head.seq, is_snapshot=head.type in _SNAPSHOTS, prev_seq=head.prev_seq)
         if verdict is Verdict.TAKE:
             self._take(channel, head, message)
         elif verdict is Verdict.GAP:
@@ -158,7 +170,7 @@ class Streams:
             channel.reset_reason = "not_understood"
             self._renew(channel)
             return
-        if isinstance(event, BookUpdate) and event.prev_seq != channel.last_seq:
+        if isinstance(event, BookUpdate | OrdersUpdate) and event.prev_seq != channel.last_seq:
             channel.reset_reason = "not_continued"
             self._renew(channel)
         elif self._deliver(event):
@@ -168,11 +180,13 @@ class Streams:
             self._fall_behind(channel)
 
     def _apply(self, channel: Channel, event: AnyEvent) -> None:
-        channel.last_seq = event.seq
-        if channel.book is not None:
-            if isinstance(event, BookSnapshot | BookUpdate):
-                channel.book.apply(event)
-        elif channel.name == PRIVATE:
+        try:
+            channel.apply(event)
+        except ChecksumMismatch as error:
+            _LOG.warning("%s", error)
+            channel.reset_reason = "checksum"
+            self._renew(channel)
+        if channel.name == PRIVATE:
             self._account.apply(event)
 
     # --- telling --------------------------------------------------------------------------------

@@ -91,8 +91,10 @@ class Subscriptions:
             await connection.request("unsubscribe", UnsubscribeParams(channels=names), self._timeout_s)
             self._entered.difference_update(names)
         wanted = [each for each in self._channels.values() if each.is_held and not each.is_behind]
-        for channels in _chunks(wanted):
-            await self._enter(connection, channels)
+        for conflate_ms in dict.fromkeys(each.conflate_ms for each in wanted):
+            alike = [each for each in wanted if each.conflate_ms == conflate_ms]
+            for channels in _chunks(alike):
+                await self._enter(connection, channels)
 
     def _is_stale(self, name: str) -> bool:
         channel = self._channels.get(name)
@@ -104,6 +106,7 @@ class Subscriptions:
             channels=list(resume_from),
             resume_from={name: seq for name, seq in resume_from.items() if seq is not None},
             epoch=self._epoch,
+            conflate_ms=channels[0].conflate_ms,
         )
         try:
             await connection.request("subscribe", params, self._timeout_s, self._take_answer)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, TypeAlias
 
 from exchange.engine.book import MARKET_ASK, MARKET_BID, Depth, Level, best_levels
@@ -20,9 +20,10 @@ from exchange.model.events import (
 )
 from exchange.model.types import Side
 
-__all__ = ["BOOK_EVENTS", "BookEvent", "Depth", "DepthView", "Level", "LevelChange"]
+__all__ = ["BOOK_EVENTS", "UNSHOWN", "BookEvent", "Depth", "DepthView", "Level", "LevelChange"]
 
-_UNSHOWN: Final = frozenset({MARKET_BID, MARKET_ASK})
+UNSHOWN: Final = frozenset({MARKET_BID, MARKET_ASK})
+"""Prices that are none: where market orders wait for an auction."""
 
 BookEvent: TypeAlias = (
     Acknowledged | Traded | Uncrossed | Cancelled | Amended | Triggered | DisplayChanged | Decremented
@@ -101,6 +102,11 @@ class DepthView:
         """At most ``levels`` levels a side, best first."""
         return best_levels(self._bids.now, self._asks.now, levels)
 
+    @property
+    def totals(self) -> tuple[Mapping[int, int], Mapping[int, int]]:
+        """Lots at each price to buy and to sell, market orders that wait included."""
+        return self._bids.now, self._asks.now
+
     def _of(self, side: Side) -> _Totals:
         return self._bids if side is _BUY else self._asks
 
@@ -126,5 +132,5 @@ class _Totals:
         before, self._before = self._before, {}
         for price_ticks, total in before.items():
             now = self.now.get(price_ticks, 0)
-            if now != total and price_ticks not in _UNSHOWN:
+            if now != total and price_ticks not in UNSHOWN:
                 yield side, price_ticks, now

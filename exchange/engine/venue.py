@@ -16,6 +16,7 @@ from exchange.engine.bands import market_order_price, price_bands
 from exchange.engine.book import MARKET_ASK, MARKET_BID, MAX_SEQUENCE, BestPrices, Book, Depth
 from exchange.engine.expiries import Expiries, Expiry
 from exchange.engine.matching import Matcher, VenueCounters
+from exchange.engine.order_view import RestingLots
 from exchange.engine.protection import Protection, Protections
 from exchange.engine.stops import StopOrder
 from exchange.model.commands import (
@@ -147,6 +148,15 @@ class Venue:
     def depth(self, instrument_id: str, levels: int) -> Depth:
         """At most ``levels`` levels a side, best first."""
         return self._books[instrument_id].depth(levels)
+
+    def resting(self, instrument_id: str) -> Iterator[RestingLots]:
+        """Every order at rest, each side in priority."""
+        book = self._books[instrument_id]
+        for side in (book.bids, book.asks):
+            for order in side.orders():
+                yield RestingLots(
+                    order.order_id, order.side, order.price_ticks, order.remaining, order.reserve
+                )
 
     def indicative(self, instrument_id: str) -> Clearing | None:
         """What an uncross would come to now; None where no call is on, or nothing would trade."""

@@ -123,6 +123,20 @@ class MarketPhases:
         """What the table says for one instrument."""
         return PHASES[self.of(instrument_id)] if self.instruments else self.rule
 
+    def reason_of(self, instrument_id: str) -> str:
+        """Why the instrument is in its phase."""
+        own = self.instruments.get(instrument_id)
+        if own is None or self.market.phase in (Phase.HALTED, Phase.CLOSED):
+            return self.market.reason
+        return own.reason
+
+    def copy(self) -> MarketPhases:
+        """Another one that stands where this does."""
+        copied = MarketPhases(self.market.phase, self._batched)
+        copied.instruments = dict(self.instruments)
+        copied._enter(self.market)
+        return copied
+
     def is_call(self, instrument_id: str) -> bool:
         """Whether orders rest until an uncross: in a phase that is a call, or between two batch auctions."""
         rule = self.rule_of(instrument_id)

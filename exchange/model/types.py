@@ -110,6 +110,17 @@ class CancelReason(Enum):
     OPERATOR = "operator"
 
 
+class Interval(Enum):
+    """How much time one candle covers."""
+
+    SECOND = "1s"
+    MINUTE = "1m"
+    FIVE_MINUTES = "5m"
+    QUARTER_HOUR = "15m"
+    HOUR = "1h"
+    DAY = "1d"
+
+
 class InstrumentKind(Enum):
     """What an instrument is."""
 

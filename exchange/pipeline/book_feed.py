@@ -1,142 +1,199 @@
-"""The book of one instrument as a channel: a snapshot, then the levels that changed.
+"""The book of one instrument as channels: by level at several depths, and order by order.
 
-What clients see are the best ``MAX_BOOK_LEVELS`` levels of each side. A level that falls out of sight is told
-as deleted, one that comes into sight as new: snapshot and updates make what a fresh snapshot would.
+Clients see the best levels of each side. A level that falls out of sight is told as deleted, one that comes
+into sight as new: snapshot and updates make what a fresh snapshot would.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TypeVar
 
-from exchange.base.bounds import MAX_BOOK_LEVELS
-from exchange.engine.depth import BookEvent, Depth, DepthView, Level
-from exchange.model.events import Acknowledged
+from exchange.base.bounds import MAX_BOOK_LEVELS, ORDERS_PER_PART
+from exchange.engine.depth import Level
+from exchange.engine.order_view import PlaceChange
 from exchange.model.types import Side
-from exchange.pipeline.streams import PublicFeed
-from exchange.wire.events import AnyEvent, BookSnapshot, BookUpdate
-from exchange.wire.prices import PriceGrid
+from exchange.pipeline.market_view import MarketView
+from exchange.pipeline.streams import ConflatedFeed
+from exchange.wire.checksum import CHECKED_LEVELS, book_checksum
+from exchange.wire.events import (
+    AnyEvent,
+    BookSnapshot,
+    BookUpdate,
+    OrdersSnapshot,
+    OrdersUpdate,
+    PlaceInQueue,
+)
 from exchange.wire.times import time_text
 
 _BUY, _SELL = Side.BUY, Side.SELL
 
+Row = TypeVar("Row", tuple[float, int], PlaceInQueue)
 
-class BookFeed(PublicFeed):
-    """``book.{instrument}``, beginning with ``depth``. ``levels`` is how much of the book clients see."""
+
+class BookFeed(ConflatedFeed):
+    """``book.{instrument}`` and, with fewer ``levels``, ``book.{instrument}.{levels}``."""
 
     def __init__(
-        self, grid: PriceGrid, depth: Depth, epoch: str, now_us: int, levels: int = MAX_BOOK_LEVELS
+        self, market: MarketView, epoch: str, now_us: int, levels: int = MAX_BOOK_LEVELS, suffix: str = ""
     ) -> None:
-        super().__init__(f"book.{grid.instrument_id}")
-        self.instrument_id = grid.instrument_id
-        self._grid = grid
+        super().__init__(f"book.{market.instrument_id}{suffix}")
+        self._market = market
         self._epoch = epoch
         self._levels = levels
         self._timestamp_us = now_us
-        self._view = DepthView(grid.instrument_id)
-        self._view.apply(_entered(grid.instrument_id, depth))
-        self._bids, self._asks = _Ladder(), _Ladder()
-        # Nobody has ever listened: the ladders are not kept up.
-        self._is_dark = True
+        self._bid_floor = self._ask_floor = 0
 
-    def take(self, events: Iterable[BookEvent]) -> None:
-        """Take what one command did to this book."""
-        if self._is_dark and self.is_kept:
-            self._light()
-        for side, price_ticks, quantity in self._view.apply(events):
-            (self._bids if side is _BUY else self._asks).changes[price_ticks] = quantity
+    def light(self) -> None:
+        if not self.is_kept:
+            market, levels = self._market, self._levels
+            self._bid_floor, self._ask_floor = market.bids.floor(levels), market.asks.floor(levels)
+        super().light()
 
-    def update(self, timestamp_us: int) -> list[BookUpdate]:
-        """One message with all that changed since the last, kept; none when nothing that is seen did."""
-        bids, asks = self._bids.take_changes(), self._asks.take_changes()
+    def news(self, timestamp_us: int) -> list[AnyEvent]:
+        market, levels = self._market, self._levels
+        if not market.bid_changes and not market.ask_changes:
+            return []
+        bid_then, self._bid_floor = self._bid_floor, market.bids.floor(levels)
+        ask_then, self._ask_floor = self._ask_floor, market.asks.floor(levels)
+        bids = market.bids.seen_changes(market.bid_changes, bid_then, self._bid_floor)
+        asks = market.asks.seen_changes(market.ask_changes, ask_then, self._ask_floor)
         if not bids and not asks:
             return []
         self._timestamp_us = timestamp_us
-        if self._is_dark:
-            self.pass_over()
-            return []
-        if self._bids.can_hold(bids, self._levels) and self._asks.can_hold(asks, self._levels):
-            self._bids.overlay(bids)
-            self._asks.overlay(asks)
-        else:
-            bids, asks = self._show_best()
-        return [self._kept_update(bids, asks)] if bids or asks else []
+        message = BookUpdate(
+            seq=self.last_seq + 1,
+            timestamp=time_text(timestamp_us),
+            channel=self.name,
+            prev_seq=self.last_seq,
+            bids=self._priced(bids),
+            asks=self._priced(asks),
+            checksum=self._checksum(),
+        )
+        self.keep(message)
+        return [message]
 
-    def begin(self) -> tuple[list[AnyEvent], int]:
-        if self._is_dark:
-            self._light()
-        bids, asks = self._bids.shown, self._asks.shown
+    def begin(self) -> tuple[Iterator[AnyEvent], int]:
+        market, levels = self._market, self._levels
         snapshot = BookSnapshot(
             seq=self.last_seq,
             timestamp=time_text(self._timestamp_us),
             channel=self.name,
             epoch=self._epoch,
-            bids=self._priced((price, bids[price]) for price in sorted(bids, reverse=True)),
-            asks=self._priced((price, asks[price]) for price in sorted(asks)),
+            bids=self._priced(market.bids.best(levels)),
+            asks=self._priced(market.asks.best(levels)),
+            checksum=self._checksum(),
+            price_decimals=market.grid.decimals,
         )
-        return [snapshot], self.last_seq
+        return iter((snapshot,)), self.last_seq
 
-    def _light(self) -> None:
-        self._show_best()
-        self._is_dark = False
-
-    def _show_best(self) -> tuple[dict[int, int], dict[int, int]]:
-        depth = self._view.snapshot(self._levels)
-        return self._bids.show(depth.bids), self._asks.show(depth.asks)
-
-    def _kept_update(self, bids: dict[int, int], asks: dict[int, int]) -> BookUpdate:
-        message = BookUpdate(
-            seq=self.last_seq + 1,
-            timestamp=time_text(self._timestamp_us),
+    def outcome(self, seq: int) -> list[AnyEvent] | None:
+        if seq < self.oldest_resume:
+            return None
+        updates = [each for each in self.after(seq, self.last_seq - seq) if isinstance(each, BookUpdate)]
+        if not updates:
+            return []
+        last = updates[-1]
+        merged = BookUpdate(
+            seq=last.seq,
+            timestamp=last.timestamp,
             channel=self.name,
-            prev_seq=self.last_seq,
-            bids=self._priced(bids.items()),
-            asks=self._priced(asks.items()),
+            prev_seq=seq,
+            bids=_last_of_each(update.bids for update in updates),
+            asks=_last_of_each(update.asks for update in updates),
+            checksum=last.checksum,
         )
-        self.keep(message)
-        return message
+        return [merged]
 
     def _priced(self, levels: Iterable[Level]) -> list[tuple[float, int]]:
-        decimal = self._grid.decimal
+        decimal = self._market.grid.decimal
         return [(decimal(price_ticks), quantity) for price_ticks, quantity in levels]
 
-
-class _Ladder:
-    """One side: the levels that clients have, and what changed in the book since."""
-
-    __slots__ = ("changes", "shown")
-
-    def __init__(self) -> None:
-        self.shown: dict[int, int] = {}
-        self.changes: dict[int, int] = {}
-
-    def take_changes(self) -> dict[int, int]:
-        changes, self.changes = self.changes, {}
-        return changes
-
-    def can_hold(self, changes: dict[int, int], levels: int) -> bool:
-        """Whether ``changes``, whatever they are, leave every level in sight. A full ladder may hide some."""
-        return len(self.shown) + len(changes) <= levels
-
-    def overlay(self, changes: dict[int, int]) -> None:
-        for price_ticks, quantity in changes.items():
-            if quantity:
-                self.shown[price_ticks] = quantity
-            else:
-                self.shown.pop(price_ticks, None)
-
-    def show(self, best: Iterable[Level]) -> dict[int, int]:
-        """Show ``best`` and nothing else; what that changes for clients."""
-        then, now = self.shown, dict(best)
-        self.shown = now
-        changes = {price_ticks: 0 for price_ticks in then if price_ticks not in now}
-        changes.update(level for level in now.items() if then.get(level[0]) != level[1])
-        return changes
+    def _checksum(self) -> int:
+        market, count = self._market, min(CHECKED_LEVELS, self._levels)
+        units = market.grid.digits
+        return book_checksum(market.asks.digits(count, units), market.bids.digits(count, units))
 
 
-def _entered(instrument_id: str, depth: Depth) -> list[Acknowledged]:
-    """``depth`` as if each of its levels were one order that has just come to rest."""
-    return [
-        Acknowledged(0, instrument_id, side, price_ticks, quantity)
-        for side, levels in ((_BUY, depth.bids), (_SELL, depth.asks))
-        for price_ticks, quantity in levels
-    ]
+class OrdersFeed(ConflatedFeed):
+    """``orders.{instrument}``: every order at rest, by a reference that tells nothing of whose it is."""
+
+    def __init__(self, market: MarketView, epoch: str, now_us: int) -> None:
+        super().__init__(f"orders.{market.instrument_id}")
+        self._market = market
+        self._epoch = epoch
+        self._timestamp_us = now_us
+
+    def light(self) -> None:
+        self._market.orders.light()
+        super().light()
+
+    def news(self, timestamp_us: int) -> list[AnyEvent]:
+        changes = self._market.place_changes
+        if not changes:
+            return []
+        self._timestamp_us = timestamp_us
+        message = OrdersUpdate(
+            seq=self.last_seq + 1,
+            timestamp=time_text(timestamp_us),
+            channel=self.name,
+            prev_seq=self.last_seq,
+            bids=self._rows(change for change in changes if change.side is _BUY),
+            asks=self._rows(change for change in changes if change.side is _SELL),
+        )
+        self.keep(message)
+        return [message]
+
+    def begin(self) -> tuple[Iterator[AnyEvent], int]:
+        orders = self._market.orders
+        queues = [(side, *level) for side in (_BUY, _SELL) for level in orders.copy(side)]
+        return self._parts(queues, self.last_seq, time_text(self._timestamp_us)), self.last_seq
+
+    def outcome(self, seq: int) -> list[AnyEvent] | None:
+        if seq < self.oldest_resume:
+            return None
+        updates = [each for each in self.after(seq, self.last_seq - seq) if isinstance(each, OrdersUpdate)]
+        if not updates:
+            return []
+        last = updates[-1]
+        merged = OrdersUpdate(
+            seq=last.seq,
+            timestamp=last.timestamp,
+            channel=self.name,
+            prev_seq=seq,
+            bids=_last_of_each(update.bids for update in updates),
+            asks=_last_of_each(update.asks for update in updates),
+        )
+        return [merged]
+
+    def _parts(
+        self, queues: list[tuple[Side, int, dict[int, int]]], seq: int, timestamp: str
+    ) -> Iterator[AnyEvent]:
+        parts = max(1, -(-sum(len(queue) for _, _, queue in queues) // ORDERS_PER_PART))
+        places = (
+            PlaceChange(ref, side, price_ticks, lots)
+            for side, price_ticks, queue in queues
+            for ref, lots in queue.items()
+        )
+        for part in range(1, parts + 1):
+            rows = list(islice(places, ORDERS_PER_PART))
+            yield OrdersSnapshot(
+                seq=seq,
+                timestamp=timestamp,
+                channel=self.name,
+                epoch=self._epoch,
+                bids=self._rows(row for row in rows if row.side is _BUY),
+                asks=self._rows(row for row in rows if row.side is _SELL),
+                part=part,
+                parts=parts,
+            )
+
+    def _rows(self, changes: Iterable[PlaceChange]) -> list[PlaceInQueue]:
+        decimal = self._market.grid.decimal
+        return [(change.ref, decimal(change.price_ticks), change.lots) for change in changes]
+
+
+def _last_of_each(updates: Iterable[Iterable[Row]]) -> list[Row]:
+    """Of each level or place what was told last, in the order in which they were first told."""
+    return list({row[0]: row for rows in updates for row in rows}.values())

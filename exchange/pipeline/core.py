@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import msgspec
 
 from exchange.engine.venue import Venue
 from exchange.model.commands import IN_STEPS, Record
+from exchange.model.events import AnyVenueEvent
 from exchange.model.rules import GameRules
 from exchange.services.game.teams import TeamRegistry
 from exchange.services.orders.register import OrderRegister
@@ -16,6 +19,8 @@ from exchange.services.positions.exposure import Exposure
 from exchange.services.positions.ledger import Ledger
 from exchange.services.settlement.settlement import Settled, Settlement
 from exchange.services.validation.admission import Admission
+
+Observer: TypeAlias = Callable[[Record, list[AnyVenueEvent]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +36,21 @@ class Core:
     admission: Admission
     settlement: Settlement
 
-    def replay(self, record: Record) -> Settled:
-        """What the three stages do with a command, at once and without judging it again."""
+    def replay(self, record: Record, observe: Observer = lambda record, events: None) -> Settled:
+        """What the three stages do with a command, at once and without judging it again.
+
+        ``observe`` is shown what the venue made of it.
+        """
         self.admission.apply(record)
         if type(record.command) not in IN_STEPS:
-            return self.settlement.settle(record, self.venue.apply(record))
+            events = self.venue.apply(record)
+            observe(record, events)
+            return self.settlement.settle(record, events)
         # In the slices of the live run: what is judged after each of them is part of the state.
-        slices = [self.settlement.settle(record, events) for events in self.venue.steps(record)]
+        slices = []
+        for events in self.venue.steps(record):
+            observe(record, events)
+            slices.append(self.settlement.settle(record, events))
         private = [event for settled in slices for event in settled.private]
         if not slices:
             return self.settlement.settle(record, [])

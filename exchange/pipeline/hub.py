@@ -6,6 +6,7 @@ socket's bounded buffer. A socket that falls behind is closed and the others nev
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from exchange.base.bounds import (
     RESUME_SLICE,
 )
 from exchange.pipeline.connection import Connection, FrameMaker, Outlet, Subscription
-from exchange.pipeline.streams import Feed
+from exchange.pipeline.streams import ConflatedFeed, Feed
 from exchange.wire.encode_events import ENCODERS, Encoding
 from exchange.wire.events import AnyEvent
 
@@ -58,6 +59,9 @@ class Hub:
             encoding: _frame_maker(ENCODERS[encoding], framers[encoding]) for encoding in Encoding
         }
         self._connections: dict[Connection, None] = {}
+        self._conflated: dict[Subscription, None] = {}
+        self.has_conflated = asyncio.Event()
+        """Set while there are subscriptions for :meth:`tell_conflated`."""
         self._round = 0
         self._opened = self._too_slow = self._client_gone = self._messages = 0
 
@@ -78,7 +82,7 @@ class Hub:
         connection.is_open = False
         del self._connections[connection]
         for subscription in connection.subscriptions.values():
-            subscription.feed.live.pop(subscription, None)
+            self._set_of(subscription).pop(subscription, None)
         connection.subscriptions.clear()
         connection.backlog.clear()
         self._on_closed(connection)
@@ -96,18 +100,27 @@ class Hub:
 
     def break_off(self, feed: Feed) -> None:
         """Close every socket that is live on ``feed``, which could not be told something."""
-        for subscription in list(feed.live):
+        conflated = [each for each in self._conflated if each.feed is feed]
+        for subscription in [*feed.live, *conflated]:
             self.close(subscription.connection, BROKEN, "internal error")
 
     # --- subscriptions --------------------------------------------------------------------------
 
-    def subscribe(self, connection: Connection, feed: Feed, resume_from: int | None) -> None:
+    def subscribe(
+        self,
+        connection: Connection,
+        feed: Feed,
+        resume_from: int | None,
+        conflate_ms: int | None = None,
+    ) -> None:
         """Enter a subscription; :meth:`advance` sends what it is owed, then it is live.
 
-        ``resume_from`` lies within what the feed still has; None begins with the feed's snapshot.
+        ``resume_from`` lies within what the feed still has; None begins with the feed's snapshot. With
+        ``conflate_ms``, which takes a :class:`ConflatedFeed`, :meth:`tell_conflated` tells it the outcome.
         """
-        subscription = Subscription(connection, feed, resume_from)
-        feed.is_kept = True
+        period_ns = None if conflate_ms is None else conflate_ms * 1_000_000
+        subscription = Subscription(connection, feed, resume_from, period_ns)
+        feed.light()
         connection.subscriptions[feed.name] = subscription
         connection.backlog.append(subscription)
 
@@ -116,8 +129,9 @@ class Hub:
         subscription = connection.subscriptions.pop(channel, None)
         if subscription is None:
             return False
-        if subscription in subscription.feed.live:
-            del subscription.feed.live[subscription]
+        current = self._set_of(subscription)
+        if subscription in current:
+            del current[subscription]
         else:
             connection.backlog.remove(subscription)
         return True
@@ -136,7 +150,9 @@ class Hub:
                 return True
             if subscription.is_current:
                 backlog.popleft()
-                subscription.feed.live[subscription] = None
+                self._set_of(subscription)[subscription] = None
+                if subscription.period_ns is not None:
+                    self.has_conflated.set()
         return True
 
     async def catch_up(self, connection: Connection) -> None:
@@ -147,15 +163,23 @@ class Hub:
     def _owed(self, subscription: Subscription) -> list[bytes]:
         """The next frames of its backlog; none where they have left the stream, which closes the socket."""
         feed, connection = subscription.feed, subscription.connection
+        if subscription.cursor is not None and subscription.cursor < feed.oldest_resume:
+            if not isinstance(feed, ConflatedFeed):
+                self._close_slow(connection)
+                return []
+            # Its reader takes longer than the stream is kept, for a long beginning say: another one follows.
+            subscription.cursor = None
+        messages: Sequence[AnyEvent]
         if subscription.cursor is None:
-            messages, subscription.cursor = feed.begin()
-        elif subscription.cursor < feed.oldest_resume:
-            self._close_slow(connection)
-            return []
+            messages = _opening(subscription)
         else:
             messages = feed.after(subscription.cursor, RESUME_SLICE)
             subscription.cursor += len(messages)
         return [connection.frame(message) for message in messages]
+
+    def _set_of(self, subscription: Subscription) -> dict[Subscription, None]:
+        """Where it stands once it was told everything up to now."""
+        return subscription.feed.live if subscription.period_ns is None else self._conflated
 
     # --- telling --------------------------------------------------------------------------------
 
@@ -187,6 +211,41 @@ class Hub:
             known = cursor + 1 - first
             subscription.cursor = last
             self._write(connection, encoded[known:] if known else encoded)
+
+    def tell_conflated(self, now_ns: int) -> None:
+        """Tell each conflated subscription that is due where its stream stands now.
+
+        One whose reader is behind waits, and is never closed for it.
+        """
+        if not self._conflated:
+            self.has_conflated.clear()
+        made: dict[tuple[Feed, int, FrameMaker], list[bytes] | None] = {}
+        for subscription in list(self._conflated):
+            feed, connection, cursor = subscription.feed, subscription.connection, subscription.cursor
+            assert cursor is not None
+            assert isinstance(feed, ConflatedFeed)
+            if cursor >= feed.last_seq or now_ns < subscription.due_ns:
+                continue
+            if connection.outlet.buffered_bytes() > BACKLOG_BUFFER_BYTES:
+                continue
+            key = (feed, cursor, connection.frame)
+            if key not in made:
+                outcome = feed.outcome(cursor)
+                made[key] = None if outcome is None else [connection.frame(each) for each in outcome]
+            self._tell_outcome(subscription, made[key], now_ns)
+
+    def _tell_outcome(self, subscription: Subscription, frames: list[bytes] | None, now_ns: int) -> None:
+        connection, period_ns = subscription.connection, subscription.period_ns
+        assert period_ns is not None
+        subscription.due_ns = now_ns + period_ns
+        if frames is None:
+            del self._conflated[subscription]
+            subscription.cursor = None
+            connection.backlog.append(subscription)
+            connection.pump()
+        else:
+            subscription.cursor = subscription.feed.last_seq
+            self._write(connection, frames)
 
     def tell_others(self, feed: Feed, messages: Sequence[AnyEvent]) -> None:
         """Send ``messages`` to every socket that did not subscribe to ``feed``."""
@@ -242,6 +301,17 @@ class Hub:
                 return False
             self._messages += 1
         return True
+
+
+def _opening(subscription: Subscription) -> list[AnyEvent]:
+    """The next part of how it begins, which may be long and is made as it goes out."""
+    if subscription.opening is None:
+        subscription.opening, subscription.opens_at = subscription.feed.begin()
+    message = next(subscription.opening, None)
+    if message is not None:
+        return [message]
+    subscription.opening, subscription.cursor = None, subscription.opens_at
+    return []
 
 
 def _frame_maker(encode: Callable[[Any], bytes], framer: Callable[[bytes], bytes]) -> FrameMaker:

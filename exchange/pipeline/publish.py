@@ -8,13 +8,12 @@ from functools import partial
 
 import msgspec
 
-from exchange.engine.depth import BOOK_EVENTS, BookEvent
 from exchange.log import Logger
 from exchange.metrics import Metrics
-from exchange.model.commands import Record, RotateKey
-from exchange.model.events import AnyPrivateEvent, PhaseChanged, Traded
-from exchange.pipeline.book_feed import BookFeed
+from exchange.model.commands import RotateKey, SetPhase
+from exchange.model.events import AnyPrivateEvent, PhaseChanged
 from exchange.pipeline.hub import LOGGED_OUT, Hub
+from exchange.pipeline.market_feeds import Markets
 from exchange.pipeline.messages import Outgoing, WebsocketItem
 from exchange.pipeline.stage import Stage
 from exchange.pipeline.streams import (
@@ -26,13 +25,9 @@ from exchange.pipeline.streams import (
     PrivateStreams,
     PublicFeed,
     StreamGap,
-    TradesFeed,
 )
 from exchange.wire.encode_events import PrivateEventWriter
-from exchange.wire.events import AnyEvent, PhaseChange, PositionSnapshot, TradeEvent
-from exchange.wire.ids import auction_id_text, trade_id_text
-from exchange.wire.orders import PriceGrids
-from exchange.wire.times import time_text
+from exchange.wire.events import AnyEvent, PositionSnapshot
 
 
 class PublisherStatistics(msgspec.Struct, frozen=True):
@@ -42,33 +37,21 @@ class PublisherStatistics(msgspec.Struct, frozen=True):
     failures: int
 
 
-class _Round:
-    """What one batch has for each stream."""
-
-    __slots__ = ("books", "private", "public", "timestamp_us")
-
-    def __init__(self) -> None:
-        self.private: dict[int, list[AnyPrivateEvent]] = {}
-        self.books: dict[BookFeed, None] = {}
-        self.public: dict[PublicFeed, list[AnyEvent]] = {}
-        self.timestamp_us = 0
-
-
 class Publisher:
     """Keeps the streams and tells the hub's sockets what is new on them.
 
-    ``private`` are the streams a replay restored, ``books`` and ``phase`` stand where it ended. ``snapshot``
-    gives a team's positions and orders as settle knows them now, which may be ahead of what was published.
+    ``private`` are the streams a replay restored, ``markets`` and ``phase`` stand where it ended.
+    ``snapshot`` gives a team's positions and orders as settle knows them now, which may be ahead of what was
+    published.
     """
 
     def __init__(
         self,
         hub: Hub,
         private: PrivateStreams,
-        books: Iterable[BookFeed],
+        markets: Markets,
         *,
         writer: PrivateEventWriter,
-        grids: PriceGrids,
         snapshot: Callable[[int], PositionSnapshot],
         phase: PhaseFeed,
         log: Logger,
@@ -76,15 +59,13 @@ class Publisher:
         self._hub = hub
         self._private = private
         self._writer = writer
-        self._grids = grids
         self._snapshot = snapshot
         self._log = log
         self._private_feeds: dict[int, PrivateFeed] = {}
         self._phase = phase
-        self._books = {book.instrument_id: book for book in books}
-        self._trades = {each: TradesFeed(each) for each in grids}
+        self._markets = markets
         self._public: Mapping[str, PublicFeed] = {
-            feed.name: feed for feed in (phase, *self._books.values(), *self._trades.values())
+            feed.name: feed for feed in (*reversed([*markets.channels()]), phase)
         }
         self._items = self._failures = 0
 
@@ -105,46 +86,37 @@ class Publisher:
 
     def publish(self, batch: Sequence[Outgoing]) -> None:
         """Keep and tell everything in ``batch``. What fails is logged and counted; the rest goes on."""
-        news = _Round()
+        private: dict[int, list[AnyPrivateEvent]] = {}
         for item in batch:
             self._items += 1
             try:
-                self._keep(item, news)
+                self._keep(item, private)
             except Exception:
                 self._failures += 1
                 self._log.exception("publish failed", sequence=item.record.sequence)
         self._hub.begin_round()
-        for account, events in news.private.items():
+        for account, events in private.items():
             feed = self._private_feeds.get(account)
             if feed is not None and feed.live:
                 self._tell(feed, partial(map, self._writer.message, events))
-        for book in news.books:
-            self._tell(book, partial(book.update, news.timestamp_us))
-        for public, messages in news.public.items():
-            self._tell(public, partial(iter, messages))
+        timestamp_us = batch[-1].record.timestamp_us if batch else 0
+        for public in (self._phase, *self._markets.turn()):
+            self._tell(public, partial(public.news, timestamp_us))
 
     def statistics(self) -> PublisherStatistics:
         """For metrics and for ``/admin/status``."""
         return PublisherStatistics(self._items, self._failures)
 
-    def _keep(self, item: Outgoing, news: _Round) -> None:
+    def _keep(self, item: Outgoing, private: dict[int, list[AnyPrivateEvent]]) -> None:
         record = item.record
-        news.timestamp_us = record.timestamp_us
         for told in item.private:
             self._keep_private(told)
-            news.private.setdefault(told.account, []).append(told)
-        by_instrument: dict[str, list[BookEvent]] = {}
-        for event in item.events:
-            if isinstance(event, BOOK_EVENTS):
-                by_instrument.setdefault(event.instrument_id, []).append(event)
-                if isinstance(event, Traded):
-                    self._keep_trade(event, record, news)
-            elif isinstance(event, PhaseChanged):
-                self._keep_phase(event, record, news)
-        for instrument_id, events in by_instrument.items():
-            book = self._books[instrument_id]
-            book.take(events)
-            news.books[book] = None
+            private.setdefault(told.account, []).append(told)
+        if isinstance(record.command, SetPhase):
+            for event in item.events:
+                if isinstance(event, PhaseChanged):
+                    self._phase.change(event, record.timestamp_us)
+        self._markets.take(record, item.events)
         if isinstance(record.command, RotateKey):
             self._hub.close_team(record.command.account, LOGGED_OUT, "the key was replaced")
 
@@ -167,37 +139,6 @@ class Publisher:
             ring = self._private.of(event.account)
             ring.skip_to(event.seq - 1)
             ring.append(event.seq, event)
-
-    def _keep_trade(self, event: Traded, record: Record, news: _Round) -> None:
-        feed = self._trades[event.instrument_id]
-        if not feed.is_kept:
-            feed.pass_over()
-            return
-        message = TradeEvent(
-            seq=feed.last_seq + 1,
-            timestamp=time_text(record.timestamp_us),
-            channel=feed.name,
-            trade_id=trade_id_text(event.trade_id),
-            price=self._grids[event.instrument_id].decimal(event.price_ticks),
-            quantity=event.quantity,
-            side=event.taker_side,
-            auction_id=auction_id_text(event.auction_id),
-        )
-        feed.keep(message)
-        news.public.setdefault(feed, []).append(message)
-
-    def _keep_phase(self, event: PhaseChanged, record: Record, news: _Round) -> None:
-        feed = self._phase
-        message = PhaseChange(
-            seq=feed.last_seq + 1,
-            timestamp=time_text(record.timestamp_us),
-            channel=feed.name,
-            phase=event.phase,
-            reason=event.reason,
-            instrument_id=event.instrument_id,
-        )
-        feed.keep(message)
-        news.public.setdefault(feed, []).append(message)
 
     def _tell(self, feed: Feed, make: Callable[[], Iterable[AnyEvent]]) -> None:
         try:

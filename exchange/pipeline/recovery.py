@@ -10,6 +10,7 @@ import msgspec
 
 from exchange.base.bounds import REPLAY_PROGRESS_RECORDS
 from exchange.base.clock import Clock
+from exchange.engine.tape import Tapes
 from exchange.journal.batch import Batch, BatchKind
 from exchange.journal.protocol import Journal
 from exchange.journal.records import decode_batches, encode_batch
@@ -42,6 +43,7 @@ class Recovered:
 
     core: Core
     streams: PrivateStreams
+    tapes: Tapes
     records: int
     failure: ReplayFailure | None = None
 
@@ -104,13 +106,14 @@ def recover(
     """Replay up to ``until``. A command that raises stops the replay *before* it, in a fresh state."""
     voided = frozenset(_voids(journal))
     core, streams = build(rules), PrivateStreams()
+    tapes = Tapes((each.instrument_id for each in rules.instruments), daily=rules.schedule is None)
     count = 0
     for record in _records(journal, until):
         if record.sequence in voided:
             core.admission.skip(record)
             continue
         try:
-            streams.restore(core.replay(record).private)
+            streams.restore(core.replay(record, tapes.take).private)
         except Exception as error:
             failure = ReplayFailure(record.sequence, f"{type(error).__name__}: {error}")
             before = recover(journal, rules, build, until=record.sequence - 1, progress=progress)
@@ -118,7 +121,7 @@ def recover(
         count += 1
         if count % REPLAY_PROGRESS_RECORDS == 0:
             progress(count)
-    return Recovered(core, streams, count)
+    return Recovered(core, streams, tapes, count)
 
 
 def _voids(journal: Readable) -> Iterator[int]:

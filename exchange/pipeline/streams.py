@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from exchange.base.bounds import PRIVATE_STREAM_EVENTS, PUBLIC_STREAM_EVENTS
-from exchange.model.events import AnyPrivateEvent
-from exchange.wire.events import AnyEvent, PhaseChange, PositionSnapshot
+from exchange.model.events import AnyPrivateEvent, PhaseChanged, Traded
+from exchange.wire.events import AnyEvent, PhaseChange, PositionSnapshot, TradeEvent
+from exchange.wire.ids import auction_id_text, trade_id_text
+from exchange.wire.prices import PriceGrid
+from exchange.wire.times import time_text
 
 if TYPE_CHECKING:
     from exchange.pipeline.connection import Subscription
@@ -89,13 +92,17 @@ class PrivateStreams:
 class Feed(ABC):
     """One stream as sockets see it. ``live`` holds the subscriptions that have everything up to now.
 
-    ``is_kept`` says whether somebody listens or did: what nobody can resume from need not be kept.
+    ``is_kept`` says whether somebody listens or did: what nobody can resume from is neither made nor kept.
     """
 
     def __init__(self, name: str, *, is_kept: bool) -> None:
         self.name = name
         self.is_kept = is_kept
         self.live: dict[Subscription, None] = {}
+
+    def light(self) -> None:
+        """Somebody listens: from now on everything is kept."""
+        self.is_kept = True
 
     @property
     @abstractmethod
@@ -117,8 +124,11 @@ class Feed(ABC):
         """The messages that follow ``seq``, oldest first, at most ``limit``; ``seq`` >= ``oldest_resume``."""
 
     @abstractmethod
-    def begin(self) -> tuple[list[AnyEvent], int]:
-        """What a subscriber that does not resume gets first, and the sequence up to which that tells all."""
+    def begin(self) -> tuple[Iterator[AnyEvent], int]:
+        """What a subscriber that does not resume gets first, and the sequence up to which that tells all.
+
+        The messages may be made as they are taken; they tell of the moment of the call.
+        """
 
 
 class PrivateFeed(Feed):
@@ -153,9 +163,9 @@ class PrivateFeed(Feed):
         """A snapshot may have told a client of what is not published yet."""
         return max(self.last_seq, self._snapshot(self._account).seq)
 
-    def begin(self) -> tuple[list[AnyEvent], int]:
+    def begin(self) -> tuple[Iterator[AnyEvent], int]:
         snapshot = self._snapshot(self._account)
-        return [snapshot], snapshot.seq
+        return iter((snapshot,)), snapshot.seq
 
 
 class PublicFeed(Feed):
@@ -164,6 +174,13 @@ class PublicFeed(Feed):
     def __init__(self, name: str, *, is_kept: bool = False, size: int = PUBLIC_STREAM_EVENTS) -> None:
         super().__init__(name, is_kept=is_kept)
         self._ring: Ring[AnyEvent] = Ring(size)
+        self.on_lit: Callable[[PublicFeed], None] = _nothing
+        """Called when somebody listens for the first time."""
+
+    def light(self) -> None:
+        if not self.is_kept:
+            super().light()
+            self.on_lit(self)
 
     @property
     def last_seq(self) -> int:
@@ -176,16 +193,69 @@ class PublicFeed(Feed):
     def after(self, seq: int, limit: int) -> list[AnyEvent]:
         return self._ring.after(seq, limit)
 
-    def begin(self) -> tuple[list[AnyEvent], int]:
-        return [], self.last_seq
+    def begin(self) -> tuple[Iterator[AnyEvent], int]:
+        return iter(()), self.last_seq
+
+    @abstractmethod
+    def news(self, timestamp_us: int) -> list[AnyEvent]:
+        """What one turn of the loop has for this channel, kept; empty when nothing that is seen changed."""
 
     def keep(self, message: AnyEvent) -> None:
         """Add the next message."""
         self._ring.append(message.seq, message)
 
     def pass_over(self) -> None:
-        """Count a message that nobody can ever ask for."""
+        """Count what was not made, once: nobody can resume from before it."""
         self._ring.skip_to(self.last_seq + 1)
+
+
+def _nothing(feed: PublicFeed) -> None:
+    pass
+
+
+class ConflatedFeed(PublicFeed):
+    """One that tells where something stands: of what a reader missed only the outcome matters."""
+
+    @abstractmethod
+    def outcome(self, seq: int) -> list[AnyEvent] | None:
+        """What takes a client from ``seq`` to now, in few messages; None where it has to begin anew."""
+
+
+class StateFeed(ConflatedFeed):
+    """Each message is all there is to know, so that the last one is enough. Begins with it told again."""
+
+    def __init__(self, name: str, now_us: int) -> None:
+        super().__init__(name)
+        self._timestamp_us = now_us
+        self._told: object = None
+
+    def light(self) -> None:
+        if not self.is_kept:
+            self._told = self.figures()
+        super().light()
+
+    def news(self, timestamp_us: int) -> list[AnyEvent]:
+        figures = self.figures()
+        if figures == self._told:
+            return []
+        self._told, self._timestamp_us = figures, timestamp_us
+        message = self.state(self.last_seq + 1, timestamp_us)
+        self.keep(message)
+        return [message]
+
+    @abstractmethod
+    def figures(self) -> object:
+        """What the message would tell, as cheaply as it can be compared."""
+
+    @abstractmethod
+    def state(self, seq: int, timestamp_us: int, prev_seq: int | None = None) -> AnyEvent:
+        """The message of now."""
+
+    def begin(self) -> tuple[Iterator[AnyEvent], int]:
+        return iter((self.state(self.last_seq, self._timestamp_us),)), self.last_seq
+
+    def outcome(self, seq: int) -> list[AnyEvent]:
+        return [self.state(self.last_seq, self._timestamp_us, seq)]
 
 
 class PhaseFeed(PublicFeed):
@@ -194,20 +264,54 @@ class PhaseFeed(PublicFeed):
     def __init__(self, now: PhaseChange) -> None:
         super().__init__(PHASE_CHANNEL, is_kept=True)
         self._now = now
+        self._news: list[AnyEvent] = []
 
-    def keep(self, message: AnyEvent) -> None:
-        assert isinstance(message, PhaseChange)
-        super().keep(message)
+    def change(self, event: PhaseChanged, timestamp_us: int) -> None:
+        """The day moved on."""
+        message = PhaseChange(
+            seq=self.last_seq + 1,
+            timestamp=time_text(timestamp_us),
+            channel=self.name,
+            phase=event.phase,
+            reason=event.reason,
+            instrument_id=event.instrument_id,
+        )
+        self.keep(message)
+        self._news.append(message)
         if message.instrument_id is None:
             self._now = message
 
-    def begin(self) -> tuple[list[AnyEvent], int]:
-        return [self._now], self.last_seq
+    def news(self, timestamp_us: int) -> list[AnyEvent]:
+        news, self._news = self._news, []
+        return news
+
+    def begin(self) -> tuple[Iterator[AnyEvent], int]:
+        return iter((self._now,)), self.last_seq
 
 
 class TradesFeed(PublicFeed):
     """The trades of one instrument. No snapshot: ``GET /exchange/trades/{id}`` has those of before."""
 
-    def __init__(self, instrument_id: str) -> None:
-        super().__init__(f"trades.{instrument_id}")
-        self.instrument_id = instrument_id
+    def __init__(self, grid: PriceGrid) -> None:
+        super().__init__(f"trades.{grid.instrument_id}")
+        self._grid = grid
+        self._news: list[AnyEvent] = []
+
+    def add(self, event: Traded, timestamp_us: int) -> None:
+        """One more trade."""
+        message = TradeEvent(
+            seq=self.last_seq + 1,
+            timestamp=time_text(timestamp_us),
+            channel=self.name,
+            trade_id=trade_id_text(event.trade_id),
+            price=self._grid.decimal(event.price_ticks),
+            quantity=event.quantity,
+            side=event.taker_side,
+            auction_id=auction_id_text(event.auction_id),
+        )
+        self.keep(message)
+        self._news.append(message)
+
+    def news(self, timestamp_us: int) -> list[AnyEvent]:
+        news, self._news = self._news, []
+        return news

@@ -11,6 +11,7 @@ from exchange.model.rules import ClosingCancels
 from exchange.model.types import (
     CancelReason,
     InstrumentKind,
+    Interval,
     Liquidity,
     OptionKind,
     OrderType,
@@ -242,6 +243,28 @@ class LimitView(Data, frozen=True, kw_only=True):
     limit: int
     used: int | None = None
     instrument_id: str | None = None
+
+
+class CandleView(Data, frozen=True, kw_only=True):
+    """The trades of one interval, from ``start`` on; ``volume`` in lots."""
+
+    start: Timestamp
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: int
+    trades: int
+
+
+class CandleList(Data, frozen=True, kw_only=True):
+    """Candles that have a trade, oldest first; the last one of all is still growing."""
+
+    instrument_id: str
+    interval: Interval
+    candles: list[CandleView]
+    next_cursor: Timestamp | None = None
+    limited: ApiError | None = None
 
 
 class Limits(Data, frozen=True, kw_only=True):

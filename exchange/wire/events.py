@@ -138,21 +138,108 @@ class PositionSnapshot(Event, frozen=True, kw_only=True, tag="position_snapshot"
 
 
 class BookSnapshot(Event, frozen=True, kw_only=True, tag="book_snapshot"):
-    """Whole depth, best first; replaces what was known. ``epoch`` changes when the server restarts."""
+    """Whole depth, best first; replaces what was known. ``epoch`` changes when the server restarts.
+
+    ``checksum`` is that of :mod:`exchange.wire.checksum`, over prices of ``price_decimals``.
+    """
 
     channel: str
     epoch: str
     bids: list[tuple[float, int]]
     asks: list[tuple[float, int]]
+    checksum: int | None = None
+    price_decimals: int | None = None
 
 
 class BookUpdate(Event, frozen=True, kw_only=True, tag="book_update"):
-    """Levels that changed, absolute quantities, 0 deletes. Applies to the state of ``prev_seq``."""
+    """Levels that changed, absolute quantities, 0 deletes. Applies to the state of ``prev_seq``.
+
+    ``checksum`` is that of the book after it.
+    """
 
     channel: str
     prev_seq: int
     bids: list[tuple[float, int]]
     asks: list[tuple[float, int]]
+    checksum: int | None = None
+
+
+PlaceInQueue: TypeAlias = tuple[int, float, int]
+"""Reference, price and lots. Within a price the smaller reference trades first."""
+
+
+class OrdersSnapshot(Event, frozen=True, kw_only=True, tag="orders_snapshot"):
+    """Every order at rest, in priority; replaces what was known. Large ones come in ``parts``.
+
+    All parts have the ``seq`` up to which they tell everything together; nothing comes between them.
+    """
+
+    channel: str
+    epoch: str
+    bids: list[PlaceInQueue]
+    asks: list[PlaceInQueue]
+    part: int = 1
+    parts: int = 1
+
+
+class OrdersUpdate(Event, frozen=True, kw_only=True, tag="orders_update"):
+    """Places that changed: 0 lots for one that is free, an unknown reference stands last at its price."""
+
+    channel: str
+    prev_seq: int
+    bids: list[PlaceInQueue]
+    asks: list[PlaceInQueue]
+
+
+class Ticker(Event, frozen=True, kw_only=True, tag="ticker"):
+    """Where the market stands. ``open``, ``high``, ``low``, ``volume`` and ``trades`` are the session's.
+
+    ``mark_price`` is what positions are valued at: the middle of the book, else the last price.
+    """
+
+    channel: str
+    volume: int
+    trades: int
+    mark_price: float
+    best_bid: float | None = None
+    best_bid_quantity: int | None = None
+    best_ask: float | None = None
+    best_ask_quantity: int | None = None
+    last_price: float | None = None
+    last_quantity: int | None = None
+    open: float | None = None
+    high: float | None = None
+    low: float | None = None
+    prev_seq: int | None = None
+
+
+class InstrumentStatus(Event, frozen=True, kw_only=True, tag="instrument_status"):
+    """The phase of one instrument; in a call what an uncross would come to now.
+
+    ``indicative_price`` is absent while nothing would trade. ``imbalance``: lots left over, positive to buy.
+    """
+
+    channel: str
+    phase: Phase
+    reason: str
+    indicative_price: float | None = None
+    indicative_volume: int | None = None
+    imbalance: int | None = None
+    prev_seq: int | None = None
+
+
+class CandleUpdate(Event, frozen=True, kw_only=True, tag="candle"):
+    """The candle that begins at ``start`` as it is now; final once one with a later start was told."""
+
+    channel: str
+    start: str
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: int
+    trades: int
+    prev_seq: int | None = None
 
 
 class TradeEvent(Event, frozen=True, kw_only=True, tag="trade"):
@@ -185,6 +272,11 @@ AnyEvent: TypeAlias = (
     | PositionSnapshot
     | BookSnapshot
     | BookUpdate
+    | OrdersSnapshot
+    | OrdersUpdate
+    | Ticker
+    | InstrumentStatus
+    | CandleUpdate
     | TradeEvent
     | PhaseChange
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from exchange.model.instrument import MONEY_PER_UNIT, Instrument
 
+MAX_DECIMALS = 12
+"""Of a tick that has no finite number of them, such as 1/3, as many are told."""
 TICK_TOLERANCE = 1e-6
 """How far, in ticks, a price may be off the grid: room for the rounding of a float, for nothing else."""
 
@@ -16,12 +18,16 @@ def money_decimal(money: int) -> float:
 class PriceGrid:
     """The tick grid of one instrument."""
 
-    __slots__ = ("_denominator", "_numerator", "_scale", "instrument_id")
+    __slots__ = ("_denominator", "_numerator", "_scale", "decimals", "digits", "instrument_id")
 
     def __init__(self, instrument: Instrument) -> None:
         self.instrument_id = instrument.instrument_id
         self._numerator, self._denominator = instrument.tick_ratio
         self._scale = self._denominator / self._numerator
+        self.decimals = _decimals(self._denominator)
+        """Decimals that every price of this grid can be written with."""
+        self.digits = self._numerator * 10**self.decimals // self._denominator
+        """One tick in units of the last decimal."""
 
     def decimal(self, ticks: int) -> float:
         """The price of ``ticks`` as the nearest float."""
@@ -36,3 +42,8 @@ class PriceGrid:
         exact = price * self._scale
         ticks = round(exact)
         return ticks if abs(exact - ticks) <= TICK_TOLERANCE else None
+
+
+def _decimals(denominator: int) -> int:
+    exact = (count for count in range(MAX_DECIMALS) if 10**count % denominator == 0)
+    return next(exact, MAX_DECIMALS)

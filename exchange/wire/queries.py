@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from exchange.base.bounds import MAX_BOOK_LEVELS, PAGE_DEFAULT, PAGE_MAX
-from exchange.model.types import Side
+from exchange.model.types import Interval, Side
 from exchange.wire.ids import ClientOrderId, Label
 from exchange.wire.requests import InstrumentId
 
@@ -38,6 +38,7 @@ UtcTime = Annotated[
 ]
 """Text: a query string would turn a number into a datetime, and the ``+`` of an offset into a space."""
 FromTime = Annotated[UtcTime, Meta(description="Not before this time.")]
+CandleCursor = Annotated[UtcTime, Meta(description="The `next_cursor` of the page before, or any time.")]
 ToTime = Annotated[UtcTime, Meta(description="Before this time.")]
 
 
@@ -140,6 +141,23 @@ class TradesQuery(PageQuery, frozen=True, kw_only=True):
 
     side: OfSide | UnsetType = UNSET
     after: TradeCursor | UnsetType = UNSET
+
+
+class CandlesQuery(PageQuery, frozen=True, kw_only=True):
+    """Oldest first; ``from`` and ``to`` are about their starts, ``after`` the start of the last one known."""
+
+    interval: Interval = Interval.MINUTE
+    after: CandleCursor | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _microseconds(self.after)
+
+    @property
+    def first_us(self) -> int:
+        """Where the first candle may start, in microseconds since 1970."""
+        after_us, from_us = _microseconds(self.after), self.from_us or 0
+        return from_us if after_us is None else max(from_us, after_us + 1)
 
 
 class ExecutionsQuery(PageQuery, frozen=True, kw_only=True):

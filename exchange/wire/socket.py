@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from exchange.base.bounds import MAX_SUBSCRIPTIONS, PAGE_DEFAULT
+from exchange.base.bounds import MAX_CONFLATE_MS, MAX_SUBSCRIPTIONS, PAGE_DEFAULT
 from exchange.model.types import Side
 from exchange.wire.data import Data
 from exchange.wire.envelope import ApiError
@@ -34,12 +34,14 @@ class SubscribeParams(Request, frozen=True, kw_only=True):
     """``subscribe``. ``resume_from`` says for a channel up to which sequence everything is known.
 
     ``epoch`` is that of the hello under which those sequences were seen; sequences of public channels mean
-    nothing under another one.
+    nothing under another one. With ``conflate_ms`` each channel tells where it stands at most once in that
+    time, and a reader that falls behind is told less rather than closed.
     """
 
     channels: Channels
     resume_from: dict[Channel, Seq] = msgspec.field(default_factory=dict)
     epoch: Annotated[str, Meta(max_length=64)] | None = None
+    conflate_ms: Annotated[int, Meta(ge=1, le=MAX_CONFLATE_MS)] | None = None
 
 
 class UnsubscribeParams(Request, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ import pytest
 
 from exchange.api.reference.asyncapi import asyncapi_document
 from exchange.api.reference.openapi import openapi_document
+from exchange.api.reference.socket_messages import CHANNELS
 from exchange.api.routes.table import OPERATIONS
 from exchange.model.types import CancelReason
 from tests.support.programs import run_program
@@ -47,7 +48,7 @@ def _names(thing: Any) -> Iterator[str]:
 def _known() -> set[str]:
     paths = {f"{each.method} {each.path}" for each in OPERATIONS}
     documents = (_json(openapi_document(OPERATIONS)), _json(asyncapi_document(OPERATIONS)))
-    channels = {"book.{instrument}", "trades.{instrument}"}
+    channels = {each.address.replace("instrument_id", "instrument") for each in CHANNELS}
     names = {name for document in documents for name in _names(document)}
     return paths | names | channels | {each.value for each in CancelReason} | OF_THE_GAME
 

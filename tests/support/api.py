@@ -26,6 +26,7 @@ from exchange.pipeline.health import Health
 from exchange.pipeline.intake import Intake
 from exchange.pipeline.responses import OrderResponseService
 from exchange.services.game.keys import hash_key
+from tests.support.markets import empty_markets
 
 ADMIN_KEY = "itg_admin"
 TEAM_KEY = "itg_team"
@@ -76,6 +77,7 @@ def still_context(limits: RateLimits | None = None, **settings: Any) -> ApiConte
         settlement=core.settlement,
         teams=core.teams,
         venue=core.venue,
+        markets=empty_markets(core.rules.instruments),
         guards=Guards(lambda command: None, clock),
         limits=limits or RateLimits(LimitsConfig()),
         clock=clock,

@@ -67,7 +67,7 @@ def _channels(known: Sequence[Method]) -> dict[str, Any]:
 
 
 def _channel(channel: Channel) -> dict[str, Any]:
-    described = {
+    described: dict[str, Any] = {
         "address": channel.address,
         "title": channel.address,
         "summary": channel.summary,
@@ -75,6 +75,9 @@ def _channel(channel: Channel) -> dict[str, Any]:
     }
     if "{instrument_id}" in channel.address:
         described["parameters"] = {"instrument_id": {"description": "One of `GET /exchange/instruments`."}}
+    for word in ("levels", "interval"):
+        if f"{{{word}}}" in channel.address:
+            described["parameters"][word] = {"enum": list(channel.choices)}
     return described
 
 

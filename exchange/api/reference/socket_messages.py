@@ -11,6 +11,8 @@ from exchange.api.auth import Access
 from exchange.api.operation import Handler, Operation
 from exchange.api.routes import safety
 from exchange.api.socket.methods import METHODS
+from exchange.base.bounds import BOOK_DEPTHS
+from exchange.model.types import Interval
 from exchange.pipeline.streams import PHASE_CHANNEL, PRIVATE_CHANNEL
 from exchange.wire import data, events, socket
 from exchange.wire.requests import Request
@@ -28,12 +30,16 @@ class Method(msgspec.Struct, frozen=True):
 
 
 class Channel(msgspec.Struct, frozen=True):
-    """``address`` is the name in ``subscribe``, ``{instrument_id}`` standing for each instrument."""
+    """``address`` is the name in ``subscribe``, ``{instrument_id}`` standing for each instrument.
+
+    ``choices`` are the values of any other word in braces.
+    """
 
     name: str
     address: str
     summary: str
     events: tuple[type[events.Event], ...]
+    choices: tuple[str, ...] = ()
 
 
 OWN_METHODS: Final = (
@@ -67,6 +73,33 @@ CHANNELS: Final = (
         "book.{instrument_id}",
         "Depth of an instrument: a snapshot, then the levels that changed",
         (events.BookSnapshot, events.BookUpdate),
+    ),
+    Channel(
+        "best_levels",
+        "book.{instrument_id}.{levels}",
+        "The best levels of each side",
+        (events.BookSnapshot, events.BookUpdate),
+        tuple(map(str, BOOK_DEPTHS)),
+    ),
+    Channel(
+        "orders",
+        "orders.{instrument_id}",
+        "Every order at rest, by a number that tells nothing of whose it is",
+        (events.OrdersSnapshot, events.OrdersUpdate),
+    ),
+    Channel("ticker", "ticker.{instrument_id}", "Best prices, last trade, session", (events.Ticker,)),
+    Channel(
+        "candles",
+        "candles.{instrument_id}.{interval}",
+        "The candle that grows",
+        (events.CandleUpdate,),
+        tuple(each.value for each in Interval),
+    ),
+    Channel(
+        "status",
+        "status.{instrument_id}",
+        "The phase of an instrument, and in a call what the auction would come to",
+        (events.InstrumentStatus,),
     ),
     Channel("trades", "trades.{instrument_id}", "Trades of an instrument", (events.TradeEvent,)),
     Channel(PHASE_CHANNEL, PHASE_CHANNEL, "The phase now, then each change", (events.PhaseChange,)),

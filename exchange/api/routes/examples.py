@@ -74,6 +74,15 @@ _TRADE: Final = {
     "side": "buy",
     "timestamp": TIMESTAMP,
 }
+_CANDLE: Final = {
+    "start": "2024-01-15T10:00:00.000000Z",
+    "open": 24.8,
+    "high": 25.1,
+    "low": 24.75,
+    "close": 25.0,
+    "volume": 120,
+    "trades": 14,
+}
 _INSTRUMENT: Final = {
     "instrument_id": _OPTION,
     "kind": "option",
@@ -162,6 +171,7 @@ ANSWERS: Final[Mapping[str, Any]] = {
         "timestamp": TIMESTAMP,
     },
     "list_trades": {"instrument_id": _OPTION, "trades": [_TRADE], "next_cursor": "TRD_11111"},
+    "list_candles": {"instrument_id": _OPTION, "interval": "1m", "candles": [_CANDLE]},
     "list_instruments": {"instruments": [_INSTRUMENT]},
     "get_time": {"timestamp": TIMESTAMP, "unix_us": 1_705_312_800_000_417},
     "get_own_positions": _POSITIONS,

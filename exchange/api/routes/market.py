@@ -11,13 +11,13 @@ from exchange.api.context import ApiContext
 from exchange.api.history import beyond
 from exchange.api.operation import Call, Operation, Topic
 from exchange.api.replies import Answered, Reply
-from exchange.api.views import instrument_view, trade_view
-from exchange.model.page import Span
+from exchange.api.views import candle_view, instrument_view, trade_view
+from exchange.model.page import Gone, Span
 from exchange.model.reasons import Code, unknown_instrument
 from exchange.model.types import Phase
 from exchange.wire import data
 from exchange.wire.ids import trade_id_text, trade_number
-from exchange.wire.queries import NoQuery, OrderbookQuery, TradesQuery
+from exchange.wire.queries import CandlesQuery, NoQuery, OrderbookQuery, TradesQuery
 from exchange.wire.times import time_text
 
 
@@ -77,6 +77,28 @@ async def get_time(context: ApiContext, call: Call[NoQuery, None]) -> Reply:
     return Answered(data.ServerTime(timestamp=time_text(now_us), unix_us=now_us))
 
 
+async def list_candles(context: ApiContext, call: Call[CandlesQuery, None]) -> Reply:
+    """A page of one instrument's candles, oldest first, as far as its trades are published."""
+    instrument_id, query = call.path["instrument_id"], call.query
+    grid = context.grids.get(instrument_id)
+    if grid is None:
+        return unknown_instrument(instrument_id)
+    series = context.markets.tape(instrument_id).series[query.interval]
+    found = series.between(query.first_us, query.to_us)
+    views = [candle_view(candle, grid) for candle in found[: query.limit]]
+    gone_us = series.gone_us
+    is_limited = gone_us is not None and query.first_us <= gone_us
+    return Answered(
+        data.CandleList(
+            instrument_id=instrument_id,
+            interval=query.interval,
+            candles=views,
+            next_cursor=views[-1].start if len(found) > query.limit else None,
+            limited=beyond(Gone(gone_us, gone_us), time_text) if is_limited and gone_us is not None else None,
+        )
+    )
+
+
 ROUTES: Final = (
     Operation(
         operation_id="get_orderbook",
@@ -105,6 +127,19 @@ ROUTES: Final = (
         ),
         query=TradesQuery,
         data=data.TradeList,
+        codes=(Code.UNKNOWN_INSTRUMENT,),
+    ),
+    Operation(
+        operation_id="list_candles",
+        method="GET",
+        path="/exchange/candles/{instrument_id}",
+        topic=Topic.MARKET,
+        access=Access.PUBLIC,
+        handler=list_candles,
+        summary="Candles of an instrument, oldest first",
+        description="The last 1,440 of each interval that have a trade; times are those of the trades.",
+        query=CandlesQuery,
+        data=data.CandleList,
         codes=(Code.UNKNOWN_INSTRUMENT,),
     ),
     Operation(

@@ -76,6 +76,7 @@ class SocketSession:
         self._messages, self._refusals = self._limits.for_socket()
         self._in_flight = 0
         self._catching_up = False
+        connection.pump = self._advance
         self._own: Mapping[str, Callable[[SocketRequest], Any]] = {
             "ping": self._ping,
             "login": self._login,

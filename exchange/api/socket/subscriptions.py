@@ -9,7 +9,7 @@ from exchange.model.reasons import Category, Code, Refusal
 from exchange.pipeline.connection import Connection
 from exchange.pipeline.hub import Hub
 from exchange.pipeline.publish import Publisher
-from exchange.pipeline.streams import PRIVATE_CHANNEL, Feed
+from exchange.pipeline.streams import PRIVATE_CHANNEL, ConflatedFeed, Feed
 from exchange.wire.envelope import ApiError
 from exchange.wire.socket import ChannelState, Subscribed, SubscribeParams, Unsubscribed, UnsubscribeParams
 
@@ -27,6 +27,7 @@ class Entry(NamedTuple):
     feed: Feed
     resume_from: int | None
     error: ApiError | None
+    conflate_ms: int | None
 
 
 Plan: TypeAlias = list[Entry]
@@ -61,8 +62,8 @@ class Subscriptions:
     def enter(self, connection: Connection, plan: Plan) -> Subscribed:
         """Enter what was planned; the hub's ``advance`` sends it, after the answer."""
         states = []
-        for feed, resume_from, error in plan:
-            self._hub.subscribe(connection, feed, resume_from)
+        for feed, resume_from, error, conflate_ms in plan:
+            self._hub.subscribe(connection, feed, resume_from, conflate_ms)
             states.append(
                 ChannelState(
                     channel=feed.name, seq=feed.last_seq, resumed=resume_from is not None, error=error
@@ -97,19 +98,33 @@ class Subscriptions:
             return Refusal(
                 Category.UNKNOWN, Code.UNKNOWN_CHANNEL, "There is no such channel", {"channel": channel}
             )
+        conflate_ms = params.conflate_ms
+        if conflate_ms is not None and not isinstance(feed, ConflatedFeed):
+            return _invalid(
+                "Every message of this channel counts: it cannot be conflated", {"channel": channel}
+            )
+        resume_from, error = self._resumption(feed, params)
+        if isinstance(error, Refusal):
+            return error
+        return Entry(feed, resume_from, error, conflate_ms)
+
+    def _resumption(
+        self, feed: Feed, params: SubscribeParams
+    ) -> tuple[int | None, ApiError | Refusal | None]:
+        channel = feed.name
         resume_from = params.resume_from.get(channel)
         if resume_from is None:
-            return Entry(feed, None, None)
+            return None, None
         if channel != PRIVATE_CHANNEL and params.epoch != self._epoch:
-            return Entry(feed, None, _new_epoch(self._epoch))
+            return None, _new_epoch(self._epoch)
         if resume_from > feed.last_seq and resume_from > feed.newest_resume:
-            return _invalid(
+            return None, _invalid(
                 "resume_from lies in the future",
                 {"channel": channel, "resume_from": resume_from, "last_seq": feed.newest_resume},
             )
         if resume_from < feed.oldest_resume:
-            return Entry(feed, None, _too_old(resume_from, feed))
-        return Entry(feed, resume_from, None)
+            return None, _too_old(resume_from, feed)
+        return resume_from, None
 
 
 def _invalid(message: str, details: dict[str, object]) -> Refusal:

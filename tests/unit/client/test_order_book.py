@@ -1,10 +1,13 @@
 """The client's book is the exchange's, level by level."""
 
+from zlib import crc32
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
-from exchange.client.order_book import BookGap, Level, OrderBook
+from exchange.client.order_book import BookGap, ChecksumMismatch, Level, OrderBook
 from exchange.wire.events import BookSnapshot, BookUpdate
 
 Levels = list[tuple[float, int]]
@@ -82,4 +85,20 @@ def test_book_is_synced_only_while_nothing_is_missing() -> None:
     book.lose()
     assert not book.is_synced
     book.resume()
+    assert book.is_synced
+
+
+def test_book_whose_checksum_differs_is_not_taken() -> None:
+    """After a snapshot with prices of known decimals each checksum is compared."""
+    book = OrderBook("SPX")
+    begin = snapshot(1, [(0.10, 5)], [])
+    right = crc32(b"105")
+    book.apply(structs.replace(begin, checksum=right, price_decimals=2))
+    book.apply(structs.replace(update(2, [(0.11, 4)], []), checksum=crc32(b"114105")))
+    with pytest.raises(ChecksumMismatch, match="SPX at 3"):
+        book.apply(structs.replace(update(3, [(0.11, 3)], []), checksum=crc32(b"114105")))
+    assert not book.is_synced
+    with pytest.raises(ChecksumMismatch):
+        book.apply(structs.replace(begin, checksum=right + 1, price_decimals=2))
+    book.apply(structs.replace(begin, checksum=right, price_decimals=2))
     assert book.is_synced

@@ -13,9 +13,10 @@ from exchange.base.bounds import (
 )
 from exchange.pipeline.connection import Connection
 from exchange.pipeline.hub import BROKEN, TOO_SLOW, Hub
-from exchange.pipeline.streams import PrivateFeed, PrivateStreams, PublicFeed
+from exchange.pipeline.streams import PrivateFeed, PrivateStreams, TradesFeed
 from exchange.wire.encode_events import Encoding, PrivateEventWriter
 from exchange.wire.events import TradeEvent
+from exchange.wire.prices import PriceGrid
 from tests.support.sockets import FRAMERS, INSTRUMENT, FakeSettle, listener, payload, private_event
 from tests.support.stages import until
 
@@ -147,7 +148,7 @@ def test_hub_slow_socket_is_closed_by_bytes(hub: Hub) -> None:
 
 def test_hub_one_large_batch_closes_nobody_who_kept_up(hub: Hub) -> None:
     """One command may tell a team more than a buffer holds; the next batch looks at the buffer."""
-    team, trades = Team(hub), PublicFeed("trades.SPX")
+    team, trades = Team(hub), TradesFeed(PriceGrid(INSTRUMENT))
     outlet, connection = listener(hub)
     _join(hub, connection, team, 0)
     hub.subscribe(connection, trades, None)
@@ -226,7 +227,7 @@ def test_hub_unsubscribe_ends_it_live_or_waiting(hub: Hub) -> None:
 def test_hub_closed_forgets_every_subscription(hub: Hub) -> None:
     """A closed socket is listed nowhere; closing it twice does no harm."""
     team = Team(hub)
-    feed = PublicFeed("trades.SPX")
+    feed = TradesFeed(PriceGrid(INSTRUMENT))
     _, connection = listener(hub)
     _join(hub, connection, team, 0)
     hub.subscribe(connection, feed, None)
@@ -262,7 +263,7 @@ def test_hub_break_off_closes_who_listens(hub: Hub) -> None:
 
 def test_hub_tells_others_who_did_not_subscribe(hub: Hub) -> None:
     """What concerns everyone reaches sockets without a subscription, and not twice those with one."""
-    feed = PublicFeed("trades.SPX")
+    feed = TradesFeed(PriceGrid(INSTRUMENT))
     inside, one = listener(hub)
     outside, _ = listener(hub)
     hub.subscribe(one, feed, None)

@@ -7,10 +7,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from exchange.base.clock import ManualClock
-from exchange.engine.depth import Depth
 from exchange.log import get_logger
 from exchange.metrics import Metrics
-from exchange.model.commands import AnyCommand, CancelOrders, Record, RotateKey
+from exchange.model.commands import AnyCommand, CancelOrders, Record, RotateKey, SetPhase
 from exchange.model.events import (
     Acknowledged,
     AnyPrivateEvent,
@@ -19,7 +18,7 @@ from exchange.model.events import (
     PhaseChanged,
     Traded,
 )
-from exchange.model.types import CancelReason, Phase, Side
+from exchange.model.types import CancelReason, Interval, Phase, Side
 from exchange.pipeline.book_feed import BookFeed
 from exchange.pipeline.connection import Connection
 from exchange.pipeline.hub import BROKEN, LOGGED_OUT, Hub
@@ -28,11 +27,10 @@ from exchange.pipeline.publish import Publisher, PublishStage
 from exchange.pipeline.streams import PhaseFeed, PrivateStreams
 from exchange.wire.encode_events import PrivateEventWriter
 from exchange.wire.events import PhaseChange
-from exchange.wire.prices import PriceGrid
+from tests.support.markets import empty_markets
 from tests.support.sockets import FRAMERS, INSTRUMENT, FakeOutlet, FakeSettle, listener, private_event
 from tests.support.stages import run_to_end
 
-EPOCH = "e1"
 NOW_US = ManualClock().now_us()
 
 
@@ -42,13 +40,11 @@ class Desk:
     def __init__(self) -> None:
         self.hub = Hub(FRAMERS)
         self.private = PrivateStreams()
-        grid = PriceGrid(INSTRUMENT)
         self.publisher = Publisher(
             self.hub,
             self.private,
-            [BookFeed(grid, Depth((), ()), EPOCH, NOW_US)],
+            empty_markets([INSTRUMENT]),
             writer=PrivateEventWriter([INSTRUMENT]),
-            grids={"SPX": grid},
             snapshot=FakeSettle().snapshot,
             phase=PhaseFeed(
                 PhaseChange(seq=0, timestamp="T", channel="phase", phase=Phase.CONTINUOUS, reason="start")
@@ -175,7 +171,9 @@ def test_publish_trades_go_to_their_channel(desk: Desk) -> None:
 def test_publish_phase_change_reaches_everyone(desk: Desk) -> None:
     """Subscribed or not, logged in or not, each socket hears of it once."""
     sockets = [desk.socket(), desk.socket("phase"), desk.socket("private", account=1)]
-    desk.publisher.publish([desk.item([PhaseChanged(Phase.HALTED, "operator")])])
+    desk.publisher.publish(
+        [desk.item([PhaseChanged(Phase.HALTED, "operator")], command=SetPhase(Phase.HALTED, "operator"))]
+    )
     for outlet in sockets:
         assert [(m["type"], m["phase"], m["seq"]) for m in outlet.read()] == [("phase_change", "halted", 1)]
 
@@ -254,13 +252,14 @@ def test_publish_replaced_key_closes_the_teams_sockets(desk: Desk) -> None:
 
 def test_publish_knows_its_channels(desk: Desk) -> None:
     """Public channels belong to everyone, the private one to a team; everything else is unknown."""
-    for channel in ("phase", "book.SPX", "trades.SPX"):
+    public = ["phase", "book.SPX", "book.SPX.5", "book.SPX.20", "trades.SPX", "orders.SPX", "ticker.SPX"]
+    for channel in (*public, "status.SPX", *(f"candles.SPX.{each.value}" for each in Interval)):
         feed = desk.publisher.feed(channel, None)
         assert feed is not None
         assert feed.name == channel
     assert desk.publisher.feed("private", None) is None
     assert desk.publisher.feed("private", 1) is not desk.publisher.feed("private", 2)
-    for channel in ("book.NONE", "book", "trades.", "ticker.SPX", ""):
+    for channel in ("book.NONE", "book", "trades.", "book.SPX.7", "candles.SPX", ""):
         assert desk.publisher.feed(channel, 1) is None
 
 

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import pytest
 
+from exchange.model.events import PhaseChanged
 from exchange.model.types import Phase
-from exchange.pipeline.streams import PhaseFeed, PrivateFeed, PrivateStreams, PublicFeed, Ring, StreamGap
+from exchange.pipeline.streams import PhaseFeed, PrivateFeed, PrivateStreams, Ring, StreamGap, TradesFeed
 from exchange.wire.encode_events import PrivateEventWriter
 from exchange.wire.events import PhaseChange
+from exchange.wire.prices import PriceGrid
 from tests.support.sockets import INSTRUMENT, FakeSettle, private_event
 
 WRITER = PrivateEventWriter([INSTRUMENT])
@@ -85,16 +87,25 @@ def test_private_feed_writes_its_events_when_asked() -> None:
 
 def test_public_feed_counts_what_it_does_not_keep() -> None:
     """Messages passed over have sequences all the same, and cannot be resumed from."""
-    feed = PublicFeed("trades.SPX")
+    feed = TradesFeed(PriceGrid(INSTRUMENT))
     feed.pass_over()
     feed.pass_over()
     assert (feed.last_seq, feed.oldest_resume) == (2, 2)
-    assert feed.begin() == ([], 2)
+    messages, cursor = feed.begin()
+    assert (list(messages), cursor) == ([], 2)
 
 
 def test_phase_feed_begins_with_the_phase_now() -> None:
     """Who subscribes to phase hears at once where the day is, with the sequence of that change."""
     feed = PhaseFeed(_phase(0))
-    assert feed.begin() == ([_phase(0)], 0)
-    feed.keep(_phase(1, Phase.HALTED))
-    assert feed.begin() == ([_phase(1, Phase.HALTED)], 1)
+    assert list(feed.begin()[0]) == [_phase(0)]
+    feed.change(PhaseChanged(Phase.REOPENING, "start", "SPX"), 0)
+    assert [message.seq for message in feed.begin()[0]] == [0], "one instrument is not the day"
+    feed.change(PhaseChanged(Phase.HALTED, "start"), 0)
+    messages, cursor = feed.begin()
+    (now,) = messages
+    assert isinstance(now, PhaseChange)
+    assert (now.seq, now.phase) == (2, Phase.HALTED)
+    assert cursor == 2
+    assert [message.seq for message in feed.news(0)] == [1, 2]
+    assert feed.news(0) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, ClassVar, get_args
 
@@ -115,7 +116,7 @@ def test_asyncapi_operations_send_messages_of_their_channel() -> None:
 def test_asyncapi_channel_parameters_are_those_of_the_address() -> None:
     """AsyncAPI 3.0: every expression in an address is described, and nothing else is."""
     for channel in DOCUMENT["channels"].values():
-        wanted = {"instrument_id"} if "{instrument_id}" in channel["address"] else set()
+        wanted = set(re.findall(r"{(\w+)}", channel["address"]))
         assert set(channel.get("parameters", {})) == wanted
         assert channel["address"].count("{") == len(wanted)
 
@@ -172,9 +173,10 @@ async def test_asyncapi_has_every_channel_of_a_running_exchange(monkeypatch: pyt
         instruments = [each.instrument_id for each in running.exchange.core.rules.instruments]
         socket, _ = await running.socket(await running.team())
         described = {
-            channel.address.replace("{instrument_id}", instrument_id)
+            re.sub(r"{(levels|interval)}", choice, channel.address.replace("{instrument_id}", instrument_id))
             for channel in CHANNELS
             for instrument_id in instruments
+            for choice in channel.choices or ("",)
         }
         answer = await socket.result("subscribe", channels=sorted(described))
         assert len(answer["channels"]) == len(described)

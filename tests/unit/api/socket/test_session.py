@@ -19,7 +19,6 @@ from exchange.base.bounds import CONNECTION_BUFFER_MESSAGES, MAX_IN_FLIGHT_PER_C
 from exchange.log import get_logger
 from exchange.model.reasons import Refusal
 from exchange.model.types import Phase
-from exchange.pipeline.book_feed import BookFeed
 from exchange.pipeline.hub import TOO_SLOW, Hub
 from exchange.pipeline.publish import Publisher
 from exchange.pipeline.responses import PendingRequest, Wait
@@ -50,9 +49,8 @@ class Talk:
         publisher = Publisher(
             self.hub,
             self.private,
-            [BookFeed(grid, self.context.venue.depth(name, 10), EPOCH, 0) for name, grid in grids.items()],
+            self.context.markets,
             writer=PrivateEventWriter(rules.instruments),
-            grids=grids,
             snapshot=snapshots.of,
             phase=PhaseFeed(phase),
             log=get_logger("test"),
@@ -154,7 +152,7 @@ def test_session_stranger_may_have_public_channels(talk: Talk) -> None:
             "INVALID_REQUEST",
         ),
         ("subscribe", {"channels": ["book.NONE"]}, "UNKNOWN_CHANNEL"),
-        ("subscribe", {"channels": ["ticker.SPX"]}, "UNKNOWN_CHANNEL"),
+        ("subscribe", {"channels": ["book.SPX.7"]}, "UNKNOWN_CHANNEL"),
         ("unsubscribe", {"channels": ["phase"]}, "NOT_SUBSCRIBED"),
         ("order.new", {}, "INVALID_REQUEST"),
         ("order.new", ORDER | {"wait": "never"}, "INVALID_REQUEST"),
