@@ -30,6 +30,7 @@ from bench.load import CLIENT_CORE, Target, pin
 from bench.report import Figure, heading, show
 from bench.servers import on_server_core
 from bench.socket_load import frame
+from exchange.base.bounds import MAX_IN_FLIGHT_PER_CONNECTION
 from exchange.process import ServerProcess
 
 SOCKETS: Final = 200
@@ -158,13 +159,17 @@ class _Trader(_Client):
         self._instrument_id, self._top = instrument_id, top
         self._resting: deque[str] = deque()
         self._entered = 0
+        self._in_flight = 0
         self.failures = 0
 
     def on_message(self, payload: bytes, at_ns: int) -> None:
+        self._in_flight -= payload.startswith(b'{"id":')
         self.failures += b'"error"' in payload
 
     def change(self) -> int:
-        """Send one or two changes; how many."""
+        """Send one or two changes; how many. None while as much is under way as the server lets be."""
+        if self._in_flight > MAX_IN_FLIGHT_PER_CONNECTION - 2:
+            return 0
         number, resting = next(self._numbers), self._resting
         self._entered += 1
         price = round(self._top - self._entered % (2 * RESTING) * 0.01, 2)
@@ -181,6 +186,7 @@ class _Trader(_Client):
         if len(resting) > RESTING:
             params = {"client_order_id": resting.popleft()}
             requests.append({"id": number * 2 + 1, "method": "order.cancel", "params": params})
+        self._in_flight += len(requests)
         self.transport.write(b"".join(frame(json.dumps(each).encode()) for each in requests))
         return len(requests)
 
@@ -215,8 +221,8 @@ async def _run(
         watcher._seen = seen
     began, made = loop.time(), 0
     while (elapsed := loop.time() - began) < seconds:
-        while made < elapsed * rate:
-            made += next(traders).change()
+        while made < elapsed * rate and (sent := next(traders).change()):
+            made += sent
         await asyncio.sleep(max(_TICK_S, (made + 1) / rate - elapsed) if rate < 1 / _TICK_S else _TICK_S)
     seen.rate = made / (loop.time() - began)
     await asyncio.sleep(0.5)

@@ -17,7 +17,7 @@ from exchange.client.events import ClientEvent, Disconnected, Reconnected, Serve
 from exchange.client.order_book import ChecksumMismatch, OrderBook
 from exchange.client.order_queues import OrderQueues
 from exchange.client.subscriptions import Subscriptions
-from exchange.wire.events import AnyEvent, BookUpdate, Hello, OrdersUpdate, ServerShutdown
+from exchange.wire.events import AnyEvent, BookSnapshot, BookUpdate, Hello, OrdersUpdate, ServerShutdown
 from exchange.wire.requests import DisconnectRequest
 
 API_VERSION: Final = "1"
@@ -183,6 +183,9 @@ class Streams:
         try:
             channel.apply(event)
         except ChecksumMismatch as error:
+            if isinstance(event, BookSnapshot):
+                # Another one would be no better.
+                raise NotUnderstood(str(error), 0) from error
             _LOG.warning("%s", error)
             channel.reset_reason = "checksum"
             self._renew(channel)

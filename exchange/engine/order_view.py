@@ -84,10 +84,16 @@ class OrderView:
         """Somebody listens: keep the queues and the changes from now on."""
         if self._changed is None:
             self._changed = {}
-            # They stand in the order of their references.
+            bids, asks = self._bids, self._asks
+            # They stand in the order of their references. Written out: there may be 100,000.
             for place in self._places.values():
-                place.told = place.lots
-                self._queue(place)
+                lots = place.told = place.lots
+                queues = bids if place.side is _BUY else asks
+                queue = queues.get(place.price_ticks)
+                if queue is None:
+                    queues[place.price_ticks] = {place.ref: lots}
+                else:
+                    queue[place.ref] = lots
 
     def apply(self, events: Iterable[BookEvent]) -> None:
         """Take all events of one command in this instrument, in order."""

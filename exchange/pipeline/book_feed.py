@@ -110,7 +110,9 @@ class BookFeed(ConflatedFeed):
         decimal = self._market.grid.decimal
         return [(decimal(price_ticks), quantity) for price_ticks, quantity in levels]
 
-    def _checksum(self) -> int:
+    def _checksum(self) -> int | None:
+        if self._market.grid.decimals is None:
+            return None
         market, count = self._market, min(CHECKED_LEVELS, self._levels)
         units = market.grid.digits
         return book_checksum(market.asks.digits(count, units), market.bids.digits(count, units))

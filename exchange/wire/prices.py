@@ -5,7 +5,6 @@ from __future__ import annotations
 from exchange.model.instrument import MONEY_PER_UNIT, Instrument
 
 MAX_DECIMALS = 12
-"""Of a tick that has no finite number of them, such as 1/3, as many are told."""
 TICK_TOLERANCE = 1e-6
 """How far, in ticks, a price may be off the grid: room for the rounding of a float, for nothing else."""
 
@@ -25,8 +24,8 @@ class PriceGrid:
         self._numerator, self._denominator = instrument.tick_ratio
         self._scale = self._denominator / self._numerator
         self.decimals = _decimals(self._denominator)
-        """Decimals that every price of this grid can be written with."""
-        self.digits = self._numerator * 10**self.decimals // self._denominator
+        """Decimals that every price can be written with; None where none are enough, as for 1/3."""
+        self.digits = self._numerator * 10 ** (self.decimals or 0) // self._denominator
         """One tick in units of the last decimal."""
 
     def decimal(self, ticks: int) -> float:
@@ -44,6 +43,5 @@ class PriceGrid:
         return ticks if abs(exact - ticks) <= TICK_TOLERANCE else None
 
 
-def _decimals(denominator: int) -> int:
-    exact = (count for count in range(MAX_DECIMALS) if 10**count % denominator == 0)
-    return next(exact, MAX_DECIMALS)
+def _decimals(denominator: int) -> int | None:
+    return next((count for count in range(MAX_DECIMALS + 1) if 10**count % denominator == 0), None)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
+from zlib import crc32
 
 import pytest
 from hypothesis import given, settings
@@ -558,3 +559,45 @@ async def _read_all(stream: EventStream) -> list[ClientEvent]:
 def test_client_is_not_bound_to_a_loop_before_its_first_use() -> None:
     """A client may be made outside a running loop, as in a bot's constructor."""
     assert isinstance(fake_client(FakeExchange()), ExchangeClient)
+
+
+def _checked(exchange: FakeExchange, checksums: dict[int, int]) -> None:
+    """Let the books of ``exchange`` begin with a checksum, right unless told otherwise by sequence."""
+    plain = exchange.snapshot
+
+    def snapshot(channel: str) -> dict[str, Any] | None:
+        begin = plain(channel)
+        assert begin is not None
+        seq = begin["seq"]
+        right = crc32(f"{(seq + 1) * 100}1".encode())
+        return begin | {"checksum": checksums.get(seq, right), "price_decimals": 2}
+
+    exchange.snapshot = snapshot  # type: ignore[method-assign]
+
+
+async def test_book_that_does_not_add_up_begins_anew() -> None:
+    """The reader is told that what it knew is void, then comes a snapshot that adds up."""
+    exchange = FakeExchange()
+    _checked(exchange, {})
+    async with fake_client(exchange) as client:
+        stream = client.events("book.SPX")
+        await stream.open()
+        exchange.publish("book.SPX", book_update(1) | {"checksum": crc32(b"2001")})
+        await read_until(stream, has(BookUpdate))
+        exchange.publish("book.SPX", book_update(2) | {"checksum": 7})
+        events = await read_until(stream, has(BookSnapshot))
+        resets = [event for event in events if isinstance(event, StreamReset)]
+        assert resets == [StreamReset("book.SPX", 2, "checksum")]
+        book = client.live_book("SPX")
+        assert book is not None
+        assert (book.is_synced, book.seq) == (True, 2)
+
+
+async def test_snapshot_that_does_not_add_up_ends_the_streams() -> None:
+    """Another one would be no better: this SDK and that exchange do not understand one another."""
+    exchange = FakeExchange()
+    _checked(exchange, {0: 7})
+    async with fake_client(exchange) as client:
+        stream = client.events("book.SPX")
+        with pytest.raises(NotUnderstood, match="SPX at 0"):
+            await read_until(stream, lambda events: False)

@@ -8,10 +8,14 @@ from zlib import crc32
 
 import pytest
 
+from exchange.engine.tape import Tapes
 from exchange.model.instrument import Instrument
 from exchange.model.types import InstrumentKind
+from exchange.pipeline.book_feed import BookFeed
 from exchange.wire.checksum import book_checksum, level_digits
+from exchange.wire.events import BookSnapshot
 from exchange.wire.prices import PriceGrid
+from tests.support.markets import open_view
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "websocket.md").read_text()
 
@@ -43,5 +47,17 @@ def test_grid_knows_its_decimals(tick_size: str, decimals: int, digits: int) -> 
         instrument_id="X", kind=InstrumentKind.INDEX, tick_size=tick_size, multiplier=8, first_price_ticks=100
     )
     grid = PriceGrid(instrument)
+    assert grid.decimals is not None
     assert (grid.decimals, grid.digits) == (decimals, digits)
     assert f"{grid.decimal(7):.{decimals}f}".replace(".", "").lstrip("0") == str(7 * grid.digits)
+
+
+def test_grid_without_decimals_has_no_checksum() -> None:
+    """A third is written exactly with no number of them: nothing is told that nobody could compare."""
+    third = Instrument(
+        instrument_id="X", kind=InstrumentKind.INDEX, tick_size="1/3", multiplier=3, first_price_ticks=100
+    )
+    assert PriceGrid(third).decimals is None
+    (snapshot,), _ = BookFeed(open_view(third, Tapes(("X",), daily=True)), "e", 0).begin()
+    assert isinstance(snapshot, BookSnapshot)
+    assert (snapshot.checksum, snapshot.price_decimals) == (None, None)
