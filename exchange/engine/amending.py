@@ -43,9 +43,21 @@ def amend(
     remaining = quantity - order.quantity + order.remaining + order.reserve
     if remaining <= 0:
         return matcher.cancel(account, order.order_id, _AMENDED_BELOW_FILLED)
+    allowed = _allowed(matcher, order, price_ticks)
+    if allowed is None:
+        return [AmendRefused(order_id, would_trade=True)]
+    price_ticks = allowed
     if price_ticks == order.price_ticks and quantity <= order.quantity:
         return _lower(matcher, order, quantity, remaining)
     return _replace(matcher, sequence, order, price_ticks, quantity, remaining)
+
+
+def _allowed(matcher: Matcher, order: RestingOrder, price_ticks: int) -> int | None:
+    """The price that the order may be moved to; None for a post-only one that would trade."""
+    post_only = None if order.terms is None else order.terms.post_only
+    if post_only is None or price_ticks == order.price_ticks or matcher.in_call:
+        return price_ticks
+    return matcher.post_only_price(post_only, order.side, price_ticks)
 
 
 def _lower(matcher: Matcher, order: RestingOrder, quantity: int, remaining: int) -> list[AnyVenueEvent]:
@@ -90,11 +102,6 @@ def _replace(
         order.terms,
     )
     old_price, old_remaining = order.price_ticks, order.remaining + order.reserve
-    if terms is not None and terms.post_only is not None and not matcher.in_call:
-        allowed = matcher.post_only_price(terms.post_only, side, price)
-        if allowed is None:
-            return [AmendRefused(order_id, would_trade=True)]
-        price = allowed
     entry = matcher.entry(side, price, sequence)
     own, heap = matcher.side_of(order), matcher.makers(side).heap
     own.take_out(order)

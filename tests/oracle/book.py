@@ -443,13 +443,13 @@ class OracleVenue:
         quantity = command.quantity or order.quantity
         if quantity <= order.filled:
             return self._end(order, CancelReason.AMENDED_BELOW_FILLED)
-        if price_ticks == order.price_ticks and quantity <= order.quantity:
-            return self._lower(order, quantity)
-        old_price, old_remaining = order.price_ticks, order.remaining
         wanted = OracleOrder(order.order_id, order.command, price_ticks, quantity, 0)
         post_only = order.command.all_terms.post_only
         if post_only and self._is_continuous and not self._stay_behind(wanted, post_only):
             return [AmendRefused(order.order_id, would_trade=True)]
+        if wanted.price_ticks == order.price_ticks and quantity <= order.quantity:
+            return self._lower(order, quantity)
+        old_price, old_remaining = order.price_ticks, order.remaining
         events = self._display(order, order.hidden)
         order.price_ticks, order.quantity = wanted.price_ticks, quantity
         order.shown = order.remaining
