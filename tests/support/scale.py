@@ -9,6 +9,7 @@ import os
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 SCALE: Final = os.environ.get("EXCHANGE_TEST_SCALE", "1")
@@ -39,6 +40,13 @@ def seeded(*case: object) -> Iterator[random.Random]:
     except BaseException as error:
         error.add_note(f"case {_name(*case)!r}: run again with EXCHANGE_TEST_SEED={SEED}")
         raise
+
+
+def figures(what: str, **measured: object) -> None:
+    """A line for docs/reliability.md in the file that EXCHANGE_TEST_FIGURES names, if it names one."""
+    if path := os.environ.get("EXCHANGE_TEST_FIGURES"):
+        with Path(path).open("a") as file:
+            file.write(f"{what}: {', '.join(f'{name} {value}' for name, value in measured.items())}\n")
 
 
 def _name(*case: object) -> str:

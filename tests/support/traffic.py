@@ -31,12 +31,15 @@ class Acknowledged:
 
 @dataclass
 class Trader:
-    """One team. ``events`` are the private messages as received, by sequence."""
+    """One team. ``sent`` are its orders by client_order_id, answered or not; ``events`` the private messages
+    as received, by sequence.
+    """
 
     name: str
     url: str
     api_key: str
     random: random.Random
+    sent: dict[str, Told] = field(default_factory=dict)
     acknowledged: dict[str, Acknowledged] = field(default_factory=dict)
     events: dict[int, str] = field(default_factory=dict)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
@@ -156,6 +159,7 @@ class Trader:
 
     async def _order(self, session: aiohttp.ClientSession) -> None:
         body = self.new_order()
+        self.sent[body["client_order_id"]] = body
         wait = self.random.choice(["validation", "matching", "settlement"])
         async with session.post(
             f"{self.url}/exchange/orders?wait={wait}", json=body, headers=self._headers
