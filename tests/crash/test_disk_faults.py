@@ -19,7 +19,7 @@ from exchange.journal.protocol import JournalBehindHead, JournalFailed
 from exchange.journal.sqlite import SqliteJournal
 from tests.support.disk import Disk, installed
 from tests.support.faults import FILES, ON_SYNC, ON_WRITE, FailingDisk, Fault, any_fault
-from tests.support.scale import amount, chance, limit_s, seeded
+from tests.support.scale import amount, chance, figures, limit_s, seeded
 from tests.unit.journal.places import batch, crashed_image
 
 # SQLite has no way to tell what its ``close`` met, so apsw reports it as unraisable. All is flushed by then.
@@ -86,6 +86,7 @@ async def test_disk_fault_is_never_acknowledged(tmp_path: Path, file: str) -> No
     for number in range(cases):
         with seeded("fault", file, number) as stream:
             struck += await _strikes(tmp_path, number, file, stream)
+    figures(f"faults of {file}", cases=cases, struck=struck)
     assert struck > cases // 4
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -60,37 +61,44 @@ class _Patient:
         self._expected: list[Batch] = batches_in(image)
         self._copy()
 
-    async def survives(self, name: str, damaged: bytes) -> bool:
-        """With ``damaged`` in place of a file: False when it is refused, and nothing was written then."""
+    async def survives(self, name: str, at: int, damaged: bytes) -> bool:
+        """With ``damaged`` from ``at`` on; False when it is refused and nothing was written then."""
         path = self._directory / name
-        path.write_bytes(damaged)
+        healthy = _exchange(path, at, damaged)
         if await survives(self._directory, self._expected):
             shutil.rmtree(self._directory)
             self._copy()
             return True
-        assert path.read_bytes() == damaged
-        path.write_bytes((self._image / name).read_bytes())
+        assert _exchange(path, at, healthy) == damaged
         return False
 
     def _copy(self) -> None:
         shutil.copytree(self._image, self._directory)
 
 
+def _exchange(path: Path, at: int, content: bytes) -> bytes:
+    """Put ``content`` in place of as many bytes, or of all that follow if it is empty; give those."""
+    with path.open("r+b") as file:
+        file.seek(at)
+        before = file.read(len(content) or -1)
+        file.seek(at)
+        file.write(content)
+        if not content:
+            file.truncate()
+        return before
+
+
 @pytest.mark.timeout(limit_s(240))
 async def test_journal_flips_all_over(tmp_path: Path, image: Path) -> None:
     """One bit, at even distances all over the three files or in every byte of them."""
     patient = _Patient(image, tmp_path / "patient")
+    content = {name: (image / name).read_bytes() for name in FILES}
     stream = chance("flips")
     tried = refused = 0
     for name, at in _places(image, FLIPS):
-        damaged = bytearray((image / name).read_bytes())
         bit = stream.randrange(8)
-        damaged[at] ^= 1 << bit
-        try:
-            refused += not await patient.survives(name, bytes(damaged))
-        except BaseException as error:
-            error.add_note(f"bit {bit} of byte {at} of {name}")
-            raise
+        with _named(f"bit {bit} of byte {at} of {name}"):
+            refused += not await patient.survives(name, at, bytes((content[name][at] ^ 1 << bit,)))
         tried += 1
     figures("flips", tried=tried, refused=refused, without_effect=tried - refused)
     assert tried >= FLIPS
@@ -103,15 +111,21 @@ async def test_journal_truncations_all_over(tmp_path: Path, image: Path) -> None
     patient = _Patient(image, tmp_path / "patient")
     tried = refused = 0
     for name, length in _places(image, TRUNCATIONS):
-        try:
-            refused += not await patient.survives(name, (image / name).read_bytes()[:length])
-        except BaseException as error:
-            error.add_note(f"{name} cut to {length} bytes")
-            raise
+        with _named(f"{name} cut to {length} bytes"):
+            refused += not await patient.survives(name, length, b"")
         tried += 1
     figures("truncations", tried=tried, refused=refused, without_effect=tried - refused)
     assert tried >= TRUNCATIONS
     assert tried // 2 < refused
+
+
+@contextmanager
+def _named(case: str) -> Iterator[None]:
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(case)
+        raise
 
 
 async def test_journal_truncations_without_head(tmp_path: Path, image: Path) -> None:

@@ -20,7 +20,7 @@ from exchange.journal.repair import LossReport, accept_loss
 from exchange.journal.sqlite import SqliteJournal
 from tests.support.disk import installed
 from tests.support.power import LOSSES, Loss, RecordingDisk, cut
-from tests.support.scale import amount, chance, limit_s, seeded
+from tests.support.scale import amount, chance, figures, limit_s, seeded
 from tests.unit.journal.places import batch, crashed_image
 
 CUTS = amount(1_000, 20_000)
@@ -79,6 +79,7 @@ async def _survivors(
 async def test_power_cut_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     """Whatever arrived of what was not flushed, in any order, torn or not; and again and again."""
     left: list[Batch] = []
+    operations = 0
     for life in range(CUTS // CUTS_PER_LIFE or 1):
         directory = tmp_path / f"life-{life}"
         if life % LIVES == 0:
@@ -87,6 +88,7 @@ async def test_power_cut_loses_nothing_that_was_acknowledged(tmp_path: Path) -> 
         written = list(left)
         with seeded("power cut", life) as stream:
             disk = await _life(directory, stream, written)
+            operations += len(disk.operations)
             image = tmp_path / "cut"
             for _ in range(CUTS_PER_LIFE):
                 shutil.rmtree(image, ignore_errors=True)
@@ -94,6 +96,7 @@ async def test_power_cut_loses_nothing_that_was_acknowledged(tmp_path: Path) -> 
         shutil.rmtree(directory)
         if (life + 1) % LIVES:
             image.rename(tmp_path / f"life-{life + 1}")
+    figures("power cuts", cuts=CUTS, lives=life + 1, operations=operations)
 
 
 @pytest.mark.timeout(limit_s(120))

@@ -15,7 +15,7 @@ import pytest
 
 from exchange.app import replay_journal
 from exchange.process import ServerProcess
-from tests.support.scale import amount, limit_s, seeded
+from tests.support.scale import amount, figures, limit_s, seeded
 from tests.support.traffic import Trader, client_session, load_until, register
 
 KILLS = amount(100, 1_000)
@@ -130,6 +130,7 @@ async def test_kill_under_load_loses_nothing_that_was_told(tmp_path: Path) -> No
             with seeded("kill", "last", first) as stream:
                 await game.live(stream, last=True)
             acknowledged += game.acknowledged
+    figures("kill -9", kills=KILLS, acknowledged_orders=acknowledged)
     assert acknowledged > KILLS * 10
 
 

@@ -16,7 +16,7 @@ from exchange.journal.stopped import StoppedJournal
 from exchange.model.commands import NewOrder
 from exchange.process import ServerProcess
 from exchange.wire.ids import order_number
-from tests.support.scale import amount, limit_s, seeded
+from tests.support.scale import amount, figures, limit_s, seeded
 from tests.support.traffic import Acknowledged, Trader, client_session, load_until, register
 
 ROUNDS = amount(10, 100)
@@ -138,6 +138,7 @@ async def test_resends_after_crashes_get_the_first_answer(tmp_path: Path) -> Non
     assert len(found) == len({(team, client_order_id) for team, client_order_id, _ in found})
     told = {order_number(order.order_id) for trader in game.traders for order in trader.acknowledged.values()}
     assert told == {number for _, _, number in found}
+    figures("resends", resent=game.resent, crashes=2 * ROUNDS, unanswered=game.unanswered)
     assert game.resent >= RESENDS
     assert game.unanswered > ROUNDS
 
