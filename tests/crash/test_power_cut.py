@@ -19,7 +19,7 @@ from exchange.journal.protocol import JournalBehindHead, JournalIntact
 from exchange.journal.repair import LossReport, accept_loss
 from exchange.journal.sqlite import SqliteJournal
 from tests.support.disk import installed
-from tests.support.power import LOSSES, Loss, RecordingDisk, cut
+from tests.support.power import LOSSES, Loss, Record, RecordingDisk, cut
 from tests.support.scale import amount, chance, figures, limit_s, seeded
 from tests.unit.journal.places import batch, crashed_image
 
@@ -40,7 +40,7 @@ def _busy_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def _life(
     directory: Path, stream: random.Random, written: list[Batch], synchronous: Synchronous = "full"
-) -> RecordingDisk:
+) -> Record:
     """A journal that is opened, filled and closed, twice. ``written`` gets every batch handed over."""
     disk = RecordingDisk(directory)
     with installed(disk, directory):
@@ -55,14 +55,14 @@ async def _life(
                 await journal.append(written[-1])
                 disk.told(journal.last_sequence, journal.last_sequence)
             await journal.close()
-    return disk
+    return disk.record
 
 
 async def _survivors(
-    directory: Path, written: list[Batch], disk: RecordingDisk, stream: random.Random, loss: Loss
+    directory: Path, written: list[Batch], record: Record, stream: random.Random, loss: Loss
 ) -> list[Batch]:
     """What a cut leaves in ``directory``: all that was acknowledged, only what was sent. It goes on."""
-    told = cut(disk, stream.randint(1, len(disk.operations)), loss, stream, directory)
+    told = cut(record, stream.randint(1, len(record.operations)), loss, stream, directory)
     journal = SqliteJournal.open(directory, SystemClock())
     found = list(journal.read())
     assert found == written[: len(found)]
@@ -87,12 +87,12 @@ async def test_power_cut_loses_nothing_that_was_acknowledged(tmp_path: Path) -> 
             left = []
         written = list(left)
         with seeded("power cut", life) as stream:
-            disk = await _life(directory, stream, written)
-            operations += len(disk.operations)
+            record = await _life(directory, stream, written)
+            operations += len(record.operations)
             image = tmp_path / "cut"
             for _ in range(CUTS_PER_LIFE):
                 shutil.rmtree(image, ignore_errors=True)
-                left = await _survivors(image, written, disk, stream, stream.choice(LOSSES))
+                left = await _survivors(image, written, record, stream, stream.choice(LOSSES))
         shutil.rmtree(directory)
         if (life + 1) % LIVES:
             image.rename(tmp_path / f"life-{life + 1}")
@@ -105,11 +105,11 @@ async def test_power_cut_with_synchronous_normal_loses(tmp_path: Path) -> None:
     stream = chance("power cut", "normal")
     written: list[Batch] = []
     (tmp_path / "life").mkdir()
-    disk = await _life(tmp_path / "life", stream, written, "normal")
+    record = await _life(tmp_path / "life", stream, written, "normal")
     lost = 0
     for number in range(30):
         try:
-            await _survivors(tmp_path / f"cut-{number}", written, disk, stream, "all")
+            await _survivors(tmp_path / f"cut-{number}", written, record, stream, "all")
         except (AssertionError, JournalBehindHead):
             lost += 1
     assert lost >= 5
@@ -121,8 +121,8 @@ async def test_power_cut_after_a_clean_stop(tmp_path: Path, loss: Loss) -> None:
     stream = chance("power cut", "closed", loss)
     written: list[Batch] = []
     (tmp_path / "life").mkdir()
-    disk = await _life(tmp_path / "life", stream, written)
-    cut(disk, len(disk.operations), loss, stream, tmp_path / "cut")
+    record = await _life(tmp_path / "life", stream, written)
+    cut(record, len(record.operations), loss, stream, tmp_path / "cut")
     report = check(tmp_path / "cut")
     assert (report.problems, report.clean) == ((), True)
     assert report.last_sequence == written[-1].last_sequence
@@ -151,15 +151,16 @@ async def test_power_cut_during_a_repair(tmp_path: Path) -> None:
     disk = RecordingDisk(directory)
     with installed(disk, directory):
         first = accept_loss(directory, 9, "a test", 1)
+    record = disk.record
     outcomes = set()
     for number in range(REPAIR_CUTS):
         image = tmp_path / f"cut-{number}"
         with seeded("repair", number) as stream:
-            at = stream.randint(number % 2 * len(disk.operations), len(disk.operations))
-            cut(disk, at, stream.choice(LOSSES), stream, image)
+            at = stream.randint(number % 2 * len(record.operations), len(record.operations))
+            cut(record, at, stream.choice(LOSSES), stream, image)
             refused = check(image).problems != ()
             second = _again(image, 9)
-            outcomes.add((refused, at == len(disk.operations)))
+            outcomes.add((refused, at == len(record.operations)))
             assert refused == (second is not None)
             if second is not None:
                 assert (second.verified_last, second.head_sequence) == (first.verified_last, 36)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -60,24 +61,33 @@ class Told(Struct, frozen=True):
 Operation: TypeAlias = Write | Truncate | Flush | Rename | Told
 
 
+class Record(Struct):
+    """``before`` is what the directory held; ``times_ns`` are monotonic, one for each operation."""
+
+    before: dict[str, bytes]
+    operations: list[Operation]
+    times_ns: list[int]
+
+
 class RecordingDisk(Disk):
     """Notes what happens in its order, and lets it pass; but for flushes, which the record alone needs."""
 
     def __init__(self, directory: Path) -> None:
-        self.operations: list[Operation] = []
-        self.before = {path.name: path.read_bytes() for path in directory.iterdir()}
+        before = {path.name: path.read_bytes() for path in directory.iterdir()}
+        self.record = Record(before, [], [])
         self._directory = directory
-        self._files = {name: number for number, name in enumerate(self.before)}
+        self._files = {name: number for number, name in enumerate(before)}
         self._made = len(self._files)
         self._lock = threading.Lock()
 
     def told(self, sent: int, acknowledged: int) -> None:
         """To be called before a batch is handed over and after it was acknowledged."""
-        self._note(Told(sent, acknowledged))
+        with self._lock:
+            self._note(Told(sent, acknowledged))
 
     def write(self, name: str, data: bytes, offset: int, perform: Callable[[bytes], int]) -> int:
         with self._lock:
-            self.operations.append(Write(self._file(name), data, offset))
+            self._note(Write(self._file(name), data, offset))
         return perform(data)
 
     def step(self, step: Step, name: str, other: str | int, perform: Callable[[], Result]) -> Result:
@@ -87,40 +97,40 @@ class RecordingDisk(Disk):
         with self._lock:
             match step, other:
                 case "truncate", int(size):
-                    self.operations.append(Truncate(self._file(name), size))
+                    self._note(Truncate(self._file(name), size))
                 case "unlink", _:
                     self._files.pop(name, None)
-                    self.operations.append(Rename(name, None))
+                    self._note(Rename(name, None))
                 case "link", str(second):
                     self._files[second] = self._file(name)
-                    self.operations.append(Rename(second, self._files[second]))
+                    self._note(Rename(second, self._files[second]))
                 case _, str(second):
                     self._files[second] = self._file(name)
                     del self._files[name]
-                    self.operations.append(Rename(second, self._files[second], name))
+                    self._note(Rename(second, self._files[second], name))
         return perform()
 
     def _flush(self, name: str) -> None:
         path = self._directory / name
         with self._lock:
             if path.is_dir():
-                self.operations.append(Flush(None))
+                self._note(Flush(None))
                 return
             if name not in self._files:
                 # Written by something that does not pass through here, until now.
-                self.operations.append(Write(self._file(name), path.read_bytes(), 0))
-            self.operations.append(Flush(self._file(name)))
+                self._note(Write(self._file(name), path.read_bytes(), 0))
+            self._note(Flush(self._file(name)))
 
     def _file(self, name: str) -> int:
         if name not in self._files:
             self._files[name] = self._made
-            self.operations.append(Rename(name, self._made))
+            self._note(Rename(name, self._made))
             self._made += 1
         return self._files[name]
 
     def _note(self, operation: Operation) -> None:
-        with self._lock:
-            self.operations.append(operation)
+        self.record.operations.append(operation)
+        self.record.times_ns.append(time.monotonic_ns())
 
 
 class Remains(Struct):
@@ -149,19 +159,19 @@ class Remains(Struct):
                     _apply(self.content.setdefault(file, bytearray()), each)
 
 
-def remains(disk: RecordingDisk, operations: int) -> Remains:
+def remains(record: Record, operations: int) -> Remains:
     """After the first ``operations`` of a run."""
-    names = {name: number for number, name in enumerate(disk.before)}
-    content = {names[name]: bytearray(data) for name, data in disk.before.items()}
+    names = {name: number for number, name in enumerate(record.before)}
+    content = {names[name]: bytearray(data) for name, data in record.before.items()}
     found = Remains(names, content, {}, [], Told(0, 0))
-    for operation in disk.operations[:operations]:
+    for operation in record.operations[:operations]:
         found.take(operation)
     return found
 
 
-def cut(disk: RecordingDisk, operations: int, loss: Loss, chance: random.Random, directory: Path) -> Told:
+def cut(record: Record, operations: int, loss: Loss, chance: random.Random, directory: Path) -> Told:
     """Make ``directory`` what the disk holds when the power goes after so many operations."""
-    found = remains(disk, operations)
+    found = remains(record, operations)
     sector = chance.choice(SECTORS)
     for file, unflushed in found.unflushed.items():
         content = found.content.setdefault(file, bytearray())

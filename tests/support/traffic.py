@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import random
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,11 +23,12 @@ Told = dict[str, Any]
 
 @dataclass
 class Acknowledged:
-    """An order and what its sender was answered."""
+    """An order, what its sender was answered, and when (monotonic)."""
 
     body: Told
     order_id: str
     timestamp: str
+    at_ns: int = field(default=0, compare=False)
 
 
 @dataclass
@@ -166,7 +168,7 @@ class Trader:
         ) as answer:
             told = await answer.json()
             if answer.status == 200:
-                order = Acknowledged(body, told["order_id"], told["timestamp"])
+                order = Acknowledged(body, told["order_id"], told["timestamp"], time.monotonic_ns())
                 self.acknowledged[body["client_order_id"]] = order
             else:
                 assert answer.status == 503, told
