@@ -1,4 +1,4 @@
-"""``exchange`` with its data in EXCHANGE_TEST_DATA. What it did there is in EXCHANGE_TEST_RECORD at the end."""
+"""``exchange`` on EXCHANGE_TEST_DATA; what it did there is in EXCHANGE_TEST_RECORD when it ends."""
 
 from __future__ import annotations
 
