@@ -93,13 +93,23 @@ def open_live(path: Path) -> apsw.Connection:
 def open_writer(path: Path, synchronous: Synchronous) -> apsw.Connection:
     """For the one writer, which holds the directory's lock."""
     connection = _open(path, "mode=rw", apsw.SQLITE_OPEN_READWRITE)
-    connection.set_busy_timeout(1000)
-    connection.execute(
-        f"PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}; PRAGMA wal_autocheckpoint = 0;"
-        f" PRAGMA journal_size_limit = {JOURNAL_WAL_KEPT_BYTES}; PRAGMA cell_size_check = ON"
-    ).fetchall()
-    connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+    try:
+        connection.set_busy_timeout(1000)
+        connection.execute(
+            f"PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}; PRAGMA wal_autocheckpoint = 0;"
+            f" PRAGMA journal_size_limit = {JOURNAL_WAL_KEPT_BYTES}; PRAGMA cell_size_check = ON"
+        ).fetchall()
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+    except apsw.Error:
+        abandon(connection)
+        raise
     return connection
+
+
+def abandon(connection: apsw.Connection) -> None:
+    """Close, the log as it is: moving it could make durable what was refused, or lose what was not."""
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    connection.close()
 
 
 def _open(path: Path, options: str, mode: int) -> apsw.Connection:

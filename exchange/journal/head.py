@@ -53,8 +53,12 @@ def begin(path: Path, head: Head) -> HeadFile:
         create(path, head)
     _, counter = _newest(path)
     file = HeadFile(path, counter)
-    for _ in range(_SLOTS):
-        file.write(head)
+    try:
+        for _ in range(_SLOTS):
+            file.write(head)
+    except OSError:
+        file.close()
+        raise
     return file
 
 

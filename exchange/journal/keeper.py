@@ -31,6 +31,7 @@ class HeadKeeper:
         self._failed = failed
         self._timer: asyncio.TimerHandle | None = None
         self._busy = False
+        self._refused: Exception | None = None
         self._heads: queue.SimpleQueue[Head | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="journal-head", daemon=True)
         self._thread.start()
@@ -52,11 +53,14 @@ class HeadKeeper:
             self._timer.cancel()
 
     def stop(self, last: Head | None) -> None:
-        """End the thread, then write ``last`` if given. Blocks; raises OSError."""
+        """End the thread, then write ``last`` if given. Blocks; raises OSError, an earlier one too."""
         self._heads.put(None)
         self._thread.join()
         try:
             if last is not None:
+                # The loop may not have heard of it: a disk that refused is no clean stop.
+                if self._refused is not None:
+                    raise self._refused
                 self._file.write(last)
         finally:
             self._file.close()
@@ -81,6 +85,7 @@ class HeadKeeper:
             try:
                 self._file.write(head)
             except Exception as error:
+                self._refused = error
                 self._loop.call_soon_threadsafe(self._failed, error)
                 return
             self._loop.call_soon_threadsafe(self._done, head)

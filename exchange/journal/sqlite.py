@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from exchange.base.clock import Clock
 from exchange.journal.batch import Batch, BatchKind, Head, seal
-from exchange.journal.database import Synchronous, create, open_writer
+from exchange.journal.database import Synchronous, abandon, create, open_writer
 from exchange.journal.files import HEAD, JOURNAL, sync
 from exchange.journal.head import HeadFile, begin
 from exchange.journal.keeper import HeadKeeper
@@ -79,6 +79,7 @@ class SqliteJournal:
 
         Blocks while it reads everything; ``loop`` is the running one unless given. Raises JournalLocked,
         JournalForeign, JournalDamaged, JournalBehindHead; what is refused is left as it was, byte for byte.
+        JournalFailed when the disk refuses a write: nothing was accepted, the next ``open`` begins again.
         """
         loop = loop or asyncio.get_running_loop()
         _make_directory(data_dir)
@@ -88,9 +89,12 @@ class SqliteJournal:
             found = survey_directory(data_dir)
             if found.problems:
                 raise found.problems[0]
-            connection = _connect(data_dir / JOURNAL, found, synchronous)
-            undo.callback(connection.close)
-            heads = begin(data_dir / HEAD, Head(found.last_sequence, found.chain, clean=False))
+            try:
+                connection = _connect(data_dir / JOURNAL, found, synchronous)
+                undo.callback(abandon, connection)
+                heads = begin(data_dir / HEAD, Head(found.last_sequence, found.chain, clean=False))
+            except (apsw.Error, OSError) as error:
+                raise JournalFailed(f"the journal in {data_dir} can't be written: {error}") from error
             undo.pop_all()
         return cls(
             data_dir,
@@ -204,11 +208,10 @@ class SqliteJournal:
         try:
             if self._failure is None:
                 self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                self._connection.close()
                 last = self._head(clean=clean)
             else:
-                # Moving the log on could make durable what was refused, or lose what was not.
-                self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-            self._connection.close()
+                abandon(self._connection)
         finally:
             self._keeper.stop(last)
 
@@ -218,7 +221,7 @@ def _connect(path: Path, found: Survey, synchronous: Synchronous) -> apsw.Connec
         create(path)
     connection = open_writer(path, synchronous)
     if last_link(connection) != (found.last_sequence, found.chain):
-        connection.close()
+        abandon(connection)
         raise JournalDamaged(JOURNAL, "it reads differently when opened for writing", found.last_sequence)
     return connection
 

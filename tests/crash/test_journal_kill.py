@@ -15,9 +15,10 @@ from exchange.journal.batch import Batch
 from exchange.journal.check import check
 from exchange.journal.sqlite import SqliteJournal
 from exchange.journal.stopped import StoppedJournal
+from tests.support.scale import amount, limit_s
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-KILLS = 15
+KILLS = amount(15, 1_000)
 MAX_RECORDS = 60
 
 
@@ -50,9 +51,9 @@ def is_as_written(found: Batch) -> bool:
     return found.payload.startswith(f"{found.first_sequence}-{found.last_sequence};".encode())
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(limit_s(180))
 async def test_journal_killed(tmp_path: Path) -> None:
-    """Killed fifteen times at random moments, a journal keeps every acknowledged batch, whole and chained."""
+    """Killed again and again, at random moments, it keeps every acknowledged batch, whole and chained."""
     stream = random.Random(20240315)
     acknowledged = 0
     for kill in range(KILLS):

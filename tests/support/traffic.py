@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import random
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,21 +23,25 @@ Told = dict[str, Any]
 
 @dataclass
 class Acknowledged:
-    """An order and what its sender was answered."""
+    """An order, what its sender was answered, and when (monotonic)."""
 
     body: Told
     order_id: str
     timestamp: str
+    at_ns: int = field(default=0, compare=False)
 
 
 @dataclass
 class Trader:
-    """One team. ``events`` are the private messages as received, by sequence."""
+    """One team. ``sent`` are its orders by client_order_id, answered or not; ``events`` the private messages
+    as received, by sequence.
+    """
 
     name: str
     url: str
     api_key: str
     random: random.Random
+    sent: dict[str, Told] = field(default_factory=dict)
     acknowledged: dict[str, Acknowledged] = field(default_factory=dict)
     events: dict[int, str] = field(default_factory=dict)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
@@ -156,13 +161,14 @@ class Trader:
 
     async def _order(self, session: aiohttp.ClientSession) -> None:
         body = self.new_order()
+        self.sent[body["client_order_id"]] = body
         wait = self.random.choice(["validation", "matching", "settlement"])
         async with session.post(
             f"{self.url}/exchange/orders?wait={wait}", json=body, headers=self._headers
         ) as answer:
             told = await answer.json()
             if answer.status == 200:
-                order = Acknowledged(body, told["order_id"], told["timestamp"])
+                order = Acknowledged(body, told["order_id"], told["timestamp"], time.monotonic_ns())
                 self.acknowledged[body["client_order_id"]] = order
             else:
                 assert answer.status == 503, told

@@ -80,6 +80,29 @@ async def test_keeper_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert keeper.sequence == 0
 
 
+async def test_keeper_fails_unheard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write that fails while the keeper is being stopped is told there; no clean end is written over it."""
+    file = begin(tmp_path / "head", EMPTY)
+    refusals = iter([OSError("the disk refuses")])
+    write = HeadFile.write
+
+    def refuse_once(file: HeadFile, value: Head) -> None:
+        for refusal in refusals:
+            raise refusal
+        write(file, value)
+
+    monkeypatch.setattr(HeadFile, "write", refuse_once)
+    monkeypatch.setattr("exchange.journal.keeper.HEAD_DELAY_S", 0.0)
+    keeper = HeadKeeper(file, EMPTY, asyncio.get_running_loop(), lambda error: None)
+    keeper.reached(head(1))
+    # Handed over in the first turn of the loop, which then is not let run.
+    for _ in range(3):
+        await asyncio.sleep(0)
+    with pytest.raises(OSError, match="the disk refuses"):
+        keeper.stop(Head(1, GENESIS, clean=True))
+    assert read(tmp_path / "head") == EMPTY
+
+
 def test_keeper_delay() -> None:
     """The design promises a head at most 100 ms old; half of that is left for the disk."""
     assert bounds.HEAD_DELAY_S <= 0.05

@@ -191,6 +191,21 @@ async def test_sqlite_disk_error_at_close(tmp_path: Path, disk: FaultyDisk) -> N
     await journal.close()
 
 
+@pytest.mark.parametrize("is_new", [True, False])
+async def test_sqlite_disk_error_at_open(tmp_path: Path, disk: FaultyDisk, is_new: bool) -> None:
+    """A disk that refuses the opening is told as such; lock and files are free, and nothing is lost."""
+    data = tmp_path / "data"
+    if not is_new:
+        await crashed_image(data, 6, checkpointed=2)
+    disk.breaks("write", ".new" if is_new else JOURNAL)
+    with pytest.raises(JournalFailed, match=r"can't be written: .*the disk refuses to write"):
+        open_in(data)
+    disk.mends()
+    journal = open_in(data)
+    assert list(journal.read()) == batches(0 if is_new else 6)
+    await journal.close()
+
+
 async def test_sqlite_disk_error_at_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A head that can't be written stops the journal as well: a lost tail would go unnoticed."""
     journal = open_in(tmp_path)
