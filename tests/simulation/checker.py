@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from exchange.app import Exchange
@@ -9,15 +10,18 @@ from exchange.model.answers import OrderAnswer
 from exchange.model.commands import (
     AmendOrder,
     CancelOrder,
+    CancelOrders,
     DisableTeam,
+    GuardOrders,
     NewOrder,
     Record,
     RegisterTeam,
+    SetPhase,
 )
 from exchange.model.events import AnyPrivateEvent, AnyVenueEvent, PositionUpdate, Traded
 from exchange.model.phases import PHASES
 from exchange.model.roles import Fees
-from exchange.model.types import Phase, SelfTradePrevention, Side
+from exchange.model.types import CancelReason, Phase, SelfTradePrevention, Side
 from exchange.pipeline.recovery import Recovered
 from exchange.services.settlement.settlement import Settled
 from tests.simulation.books import Books
@@ -40,6 +44,9 @@ class Checker:
         self.records: list[Record] = []
         self.last_sequence = 0
         self.failure: AssertionError | None = None
+        self.doomed: set[int] = set()
+        """Live orders that a guard of their team must have cancelled by the next rest."""
+        self._guards: dict[int, set[CancelReason]] = defaultdict(set)
         self._prevents = prevention is SelfTradePrevention.CANCEL_TAKER
         self._expected: list[AnyVenueEvent] = []
         self._got = 0
@@ -89,14 +96,24 @@ class Checker:
                 assert depth.bids[0][0] < depth.asks[0][0], f"{name} is crossed"
         assert core.venue.statistics().live_orders == len(self.oracle.orders)
         self._check_priority(exchange)
+        unwatched = {order_id for order_id in self.doomed if self.books.orders[order_id].is_live}
+        assert not unwatched, f"nobody watches {unwatched}, and they are live"
+        self.doomed.clear()
         for account in self.roles:
             self._check_account(exchange, account)
         assert sum(map(core.ledger.cash, core.ledger.accounts())) == 0
         assert sum(map(core.ledger.fees, core.ledger.accounts())) == 0
 
+    def guards_are_due(self) -> None:
+        """Every socket and timer has ended with the life before: what guarded teams had must go."""
+        for account, reasons in self._guards.items():
+            if reasons:
+                self.doomed.update(self.books.live[account])
+
     def recovered(self, recovered: Recovered, exchange: Exchange, records: Iterable[Record]) -> None:
         """A new life begins with ``records`` durable, of which the last may not have been settled before."""
         assert recovered.failure is None, recovered.failure
+        self.doomed.clear()
         for record in records:
             self._catch_up(record)
         assert recovered.core.admission.last_sequence == self.last_sequence
@@ -146,12 +163,35 @@ class Checker:
                 self.fees[command.account] = FEES[command.role]
             case DisableTeam():
                 (self.disabled.add if command.disabled else self.disabled.discard)(command.account)
+            case GuardOrders():
+                guards = self._guards[command.account]
+                (guards.add if command.enabled else guards.discard)(command.against)
+            case CancelOrders():
+                self._guards[command.account].discard(command.reason)
+            case SetPhase():
+                self._check_move(command)
             case NewOrder() | AmendOrder():
                 assert command.account not in self.disabled, "a disabled team trades"
                 phase = self.oracle.phase_of(command.instrument_id)
                 assert PHASES[phase].submit, f"{command} while {phase}"
             case CancelOrder():
                 assert PHASES[self.oracle.market].cancel, f"{command} while {self.oracle.market}"
+
+    def _check_move(self, command: SetPhase) -> None:
+        """Out of a halt the way leads through a reopening, of the market as of an instrument."""
+        phase, name = command.phase, command.instrument_id
+        if name is None:
+            ways_out = (Phase.HALTED, Phase.REOPENING, Phase.CLOSED)
+            assert self.oracle.market is not Phase.HALTED or phase in ways_out, command
+            return
+        own = self.oracle.own.get(name)
+        if phase is Phase.REOPENING:
+            assert own is Phase.HALTED, command
+        elif phase is Phase.CONTINUOUS:
+            assert own is Phase.REOPENING, command
+        else:
+            assert phase is Phase.HALTED, command
+            assert self.oracle.market is not Phase.CLOSED, command
 
     def _told(self, expected: Sequence[AnyPrivateEvent], told: Sequence[AnyPrivateEvent]) -> None:
         assert len(expected) == len(told), f"told {told}\nnot {expected}"

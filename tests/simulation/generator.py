@@ -24,6 +24,7 @@ from exchange.model.commands import (
 )
 from exchange.model.types import CancelReason, OrderType, Phase, Side, TimeInForce
 from exchange.services.game.keys import hash_key
+from tests.simulation.books import Books
 from tests.simulation.rules import INSTRUMENTS, PRICES, ROLES
 
 OPERATOR = HOUSE_ACCOUNT
@@ -40,8 +41,9 @@ class Asked(msgspec.Struct, frozen=True):
 class Generator:
     """Makes commands from a seeded stream and from what it has heard: orders, teams, the phase."""
 
-    def __init__(self, chance: Random) -> None:
+    def __init__(self, chance: Random, books: Books) -> None:
         self.chance = chance
+        self.books = books
         self.accounts: list[int] = []
         self.keys: dict[int, str] = {}
         self.entered: list[tuple[int, NewOrder]] = []
@@ -99,9 +101,12 @@ class Generator:
         return self.chance.choice(PRICES)
 
     def known(self) -> tuple[int, NewOrder]:
-        """An order that was acknowledged, mostly a young one: it is more often alive."""
-        young = self.entered[-25:] if self.chance.random() < 0.9 else self.entered
-        return self.chance.choice(young)
+        """An order that was acknowledged; mostly one that is live, as far as anyone was told."""
+        live = self.books.live[self.account()]
+        if live and self.chance.random() < 0.8:
+            order_id = self.chance.choice(tuple(live))
+            return order_id, self.books.orders[order_id].command
+        return self.chance.choice(self.entered)
 
     def sent(self) -> NewOrder | None:
         """An order with a client's id that was sent before, answered or not."""
@@ -174,9 +179,14 @@ def _operator_cancel(make: Generator) -> Asked:
 
 
 def _disable(make: Generator) -> Asked:
-    disabled = not make.disabled
-    account = make.account() if disabled else make.chance.choice(sorted(make.disabled))
-    return Asked(DisableTeam(account, disabled, "simulation", f"r{make.number()}"), OPERATOR)
+    return Asked(DisableTeam(make.account(), True, "simulation", f"r{make.number()}"), OPERATOR)
+
+
+def _enable(make: Generator) -> Asked:
+    if not make.disabled:
+        return _limit(make)
+    account = make.chance.choice(sorted(make.disabled))
+    return Asked(DisableTeam(account, False, "simulation", f"r{make.number()}"), OPERATOR)
 
 
 def _phase(make: Generator) -> Asked:
@@ -208,8 +218,8 @@ def register(make: Generator) -> Asked:
 
 def _guard(make: Generator) -> Asked:
     account = make.account()
-    command = GuardOrders(account, CancelReason.DISCONNECTED, make.chance.random() < 0.5, f"r{make.number()}")
-    return Asked(command, account)
+    against = make.chance.choice((CancelReason.DISCONNECTED, CancelReason.DEAD_MAN_SWITCH))
+    return Asked(GuardOrders(account, against, True, f"r{make.number()}"), account)
 
 
 ACTIONS: tuple[tuple[float, Maker], ...] = (
@@ -222,9 +232,10 @@ ACTIONS: tuple[tuple[float, Maker], ...] = (
     (16, _amend),
     (1, _mass_cancel),
     (0.3, _operator_cancel),
-    (0.6, _disable),
-    (0.5, _phase),
-    (0.5, _instrument_phase),
+    (0.2, _disable),
+    (3, _enable),
+    (0.3, _phase),
+    (0.3, _instrument_phase),
     (0.2, _rotate),
     (0.02, _register),
     (0.3, _guard),

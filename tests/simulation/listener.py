@@ -12,43 +12,54 @@ import msgspec
 from exchange.app import Exchange
 from exchange.client.errors import ExchangeError
 from exchange.client.in_process import InProcessTransport
-from exchange.client.transport import Socket, SocketClosed
+from exchange.client.in_process_socket import InProcessSocket
+from exchange.client.transport import SocketClosed
 from exchange.engine.book import Depth
 from exchange.model.events import OrderEvent, PositionUpdate
 from exchange.pipeline.streams import Feed
 from exchange.wire.ids import order_id_text
-from tests.simulation.books import Books
+from tests.simulation.checker import Checker
 from tests.simulation.rules import INSTRUMENTS
 
 PRIVATE = "private"
 _CHANNELS = (PRIVATE, *(f"{kind}.{name}" for kind in ("book", "trades") for name in INSTRUMENTS))
 _TOO_SLOW = 4008
 _LOGGED_OUT = 4003
+_GONE = 1006
 
 
 class Listener:
     """Of one team. ``cursors`` is the last sequence of each channel, kept over sockets."""
 
-    def __init__(self, account: int, key: str, books: Books, chance: Random) -> None:
+    def __init__(self, account: int, key: str, checker: Checker, chance: Random) -> None:
         self.account = account
         self.key = key
         self.closed: list[int] = []
         """Close codes of its sockets so far."""
         self.received = 0
-        self._books = books
+        self._checker = checker
+        self._books = checker.books
         self._chance = chance
         self._cursors: dict[str, int] = {}
         self._epoch: str | None = None
         self._depths: dict[str, tuple[dict[float, int], dict[float, int]]] = {}
-        self._socket: Socket | None = None
+        self._socket: InProcessSocket | None = None
         self._live: set[str] = set()
+        self._is_flagged = False
+
+    def begin(self, key: str) -> None:
+        """A new life of the exchange begins; its sockets begin without a flag."""
+        self.key = key
+        self._is_flagged = False
 
     async def follow(self, exchange: Exchange) -> None:
         """Connect again and again, until cancelled. Raises AssertionError for a stream with a gap."""
         while True:
             transport = InProcessTransport(exchange.api, self.key)
             try:
-                await self._listen(await transport.connect())
+                socket = await transport.connect()
+                assert isinstance(socket, InProcessSocket)
+                await self._listen(socket)
             except SocketClosed as closed:
                 self.closed.append(closed.close_code)
                 _allow(closed.close_code in (1000, 1001, 1006, _TOO_SLOW, _LOGGED_OUT), closed)
@@ -56,14 +67,15 @@ class Listener:
                 _allow(error.code in ("UNAUTHENTICATED", "NO_ANSWER"), error)
             finally:
                 self._socket = None
+                self._unflag()
                 self._live.clear()
                 await transport.close()
             await asyncio.sleep(self._chance.random() * 0.02)
 
-    async def hang_up(self) -> None:
+    def hang_up(self) -> None:
         """Go away without a word."""
         if self._socket is not None:
-            await self._socket.close()
+            self._socket.end(SocketClosed(_GONE))
 
     def check_depth(self, depths: dict[str, Depth], feed: Callable[[str, None], Feed | None]) -> None:
         """At rest a book of which everything was read is the exchange's."""
@@ -79,7 +91,7 @@ class Listener:
                     list(level) for level in depth.asks
                 ], f"book.{name}"
 
-    async def _listen(self, socket: Socket) -> None:
+    async def _listen(self, socket: InProcessSocket) -> None:
         self._socket = socket
         hello = msgspec.json.decode(await socket.receive())
         if hello["epoch"] != self._epoch:
@@ -95,6 +107,12 @@ class Listener:
             self._take(msgspec.json.decode(await socket.receive()))
             if is_slow and self._chance.random() < 0.1:
                 await asyncio.sleep(self._chance.random() * 0.1)
+
+    def _unflag(self) -> None:
+        # Of the team no other socket is flagged: what is live now goes.
+        if self._is_flagged:
+            self._checker.doomed.update(self._books.live[self.account])
+        self._is_flagged = False
 
     def _wanted(self) -> dict[str, Any]:
         return {"channels": _CHANNELS, "resume_from": self._cursors, "epoch": self._epoch}
@@ -119,6 +137,8 @@ class Listener:
             self._private(message)
 
     def _answered(self, message: dict[str, Any]) -> None:
+        if message["id"] == 2 and "error" not in message:
+            self._is_flagged = True
         if message["id"] != 1:
             return
         assert "error" not in message, message

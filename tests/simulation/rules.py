@@ -73,9 +73,9 @@ def game(prevention: SelfTradePrevention) -> Config:
 
 
 def disk(chance: Random) -> MemoryFaults:
-    """Of one life: mostly quick, sometimes slower than the one who waits is patient; one in five fails."""
-    jitter_s = chance.choice((0.0, 0.0005, 0.002, 0.002, 0.1))
-    fail_at = chance.randint(2, 120) if chance.random() < 0.2 else None
+    """Of one life: mostly quick, sometimes slower than the one who waits is patient; three in ten fail."""
+    jitter_s = chance.choice((0.0, 0.0002, 0.0005, 0.001, 0.001, 0.002, 0.002, 0.1))
+    fail_at = chance.randint(2, 100) if chance.random() < 0.3 else None
     return MemoryFaults(latency_s=chance.choice((0.0, 0.0002)), jitter_s=jitter_s, fail_at=fail_at)
 
 

@@ -18,8 +18,8 @@ from exchange.base.virtual_loop import VirtualLoop
 from exchange.journal.batch import Batch
 from exchange.journal.memory import MemoryJournal
 from exchange.journal.records import decode_batches
-from exchange.model.answers import Done, OrderAnswer, OrdersCancelled, TeamAnswer
-from exchange.model.commands import NewOrder, Record, RegisterTeam
+from exchange.model.answers import Answer, Done, OrderAnswer, OrdersCancelled, TeamAnswer
+from exchange.model.commands import CancelOrder, NewOrder, Record, RegisterTeam
 from exchange.model.phases import PHASES
 from exchange.model.reasons import Code, Refusal
 from exchange.model.types import SelfTradePrevention
@@ -30,13 +30,16 @@ from tests.simulation.generator import Asked, Generator, register
 from tests.simulation.listener import Listener
 from tests.simulation.rules import INSTRUMENTS, ORDER_QUEUE, TEAMS, disk, game, small_bounds
 
-BURSTS = (1, 1, 1, 2, 3, 5, 10, 40)
+BURSTS = (1, 1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 10, 12, 40)
 """Commands submitted in one turn of the loop; the largest is more than the queues hold."""
 LISTENERS = 3
 REST_S = 5.0
 """Virtual seconds within which everything must come to rest."""
 NEVER = frozenset({Code.INTERNAL_ERROR, Code.VENUE_HALTED, Code.UNKNOWN_TEAM, Code.UNKNOWN_INSTRUMENT})
 """Refusals that nothing in a simulation calls for."""
+
+EXCUSED = frozenset({Code.JOURNAL_FAILED, Code.RESPONSE_TIMEOUT, Code.REQUEST_EXPIRED, Code.MARKET_CLOSED})
+"""Refusals of a lone request that are the weather: the disk, or the clock."""
 
 
 class SimulationFailed(AssertionError):
@@ -53,8 +56,10 @@ class Report:
     answers: Counter[str] = field(default_factory=Counter)
     commands: Counter[str] = field(default_factory=Counter)
     closed: Counter[int] = field(default_factory=Counter)
+    """Sockets, by close code."""
     received: int = 0
     state_hash: str = ""
+    """Of the last one."""
 
     def add(self, other: Report) -> None:
         self.steps += other.steps
@@ -64,6 +69,7 @@ class Report:
         self.commands += other.commands
         self.closed += other.closed
         self.received += other.received
+        self.state_hash = other.state_hash
 
 
 def simulate(seed: int, steps: int, plant: str | None = None) -> Report:
@@ -73,7 +79,7 @@ def simulate(seed: int, steps: int, plant: str | None = None) -> Report:
         with small_bounds(), asyncio.Runner(loop_factory=VirtualLoop) as runner:
             runner.run(world.run())
     except Exception as error:
-        planted = "" if plant is None else f" --plant {plant}"
+        planted = "" if plant is None else f" --plant '{plant}'"
         raise SimulationFailed(
             f"python -m tests.simulation --seed {seed} --steps {steps}{planted}\n"
             f"at step {world.report.steps}, life {sum(world.report.lives.values()) + 1}: "
@@ -90,6 +96,7 @@ class Life:
     journal: MemoryJournal
     tasks: list[asyncio.Task[None]]
     under_way: list[tuple[Asked, PendingRequest]] = field(default_factory=list)
+    is_stopping: bool = False
 
     @property
     def has_failed(self) -> bool:
@@ -108,7 +115,7 @@ class World:
         prevention = self._chance.choice(tuple(SelfTradePrevention))
         self._config = game(prevention)
         self._checker = Checker(prevention)
-        self._make = Generator(random_stream(seed, "commands"))
+        self._make = Generator(random_stream(seed, "commands"), self._checker.books)
         self._make.disabled = self._checker.disabled
         self._batches: list[Batch] = []
         self._clean = True
@@ -123,7 +130,7 @@ class World:
         """Lives, until there have been enough steps; then a last start, which finds everything."""
         while self.report.steps < self._steps:
             life = await self._begin()
-            await self._live(life, self._chance.choice((30, 150, 400, 800)))
+            await self._live(life, self._chance.choice((30, 150, 400, 1_000)))
             await self._end(life)
         life = await self._begin()
         await self._rest(life)
@@ -150,6 +157,7 @@ class World:
         if self._live_hash is not None:
             assert recovered.core.state_hash() == self._live_hash, "a replay is not what was lived"
         self._checker.watch(exchange)
+        self._checker.guards_are_due()
         exchange.path.order_queue._capacity = ORDER_QUEUE
         self._is_dead = False
         life = Life(exchange, journal, [asyncio.create_task(exchange.run())])
@@ -179,9 +187,43 @@ class World:
         elif kind < 0.87:
             await asyncio.sleep(0.06)
         elif kind < 0.9 and self._listeners:
-            await self._chance.choice(self._listeners).hang_up()
+            self._chance.choice(self._listeners).hang_up()
         else:
             await self._rest(life)
+            if self._chance.random() < 0.5 and not life.has_failed:
+                await self._alone(life)
+
+    async def _alone(self, life: Life) -> None:
+        """With nothing else under way the answer is known: a resend repeats, a live order is cancelled."""
+        if not self._make.entered:
+            return
+        order_id, order = self._chance.choice(self._make.entered)
+        if order.client_order_id is not None and self._chance.random() < 0.5:
+            answer = await self._ask(life, Asked(order, order.account))
+            _must_be_of(order_id, answer)
+            assert not isinstance(answer, OrderAnswer) or answer.duplicate
+            return
+        live = self._checker.books.live[order.account]
+        may_cancel = PHASES[self._checker.oracle.market].cancel
+        if live and may_cancel:
+            cancelled = next(iter(live))
+            command = CancelOrder(order.account, cancelled, "", f"r{self._make.number()}")
+            answer = await self._ask(life, Asked(command, order.account))
+            assert answer is None or (isinstance(answer, OrderAnswer) and answer.order_id == cancelled), (
+                answer
+            )
+
+    async def _ask(self, life: Life, asked: Asked) -> Answer | None:
+        """The answer, or None where the journal or the clock came between."""
+        self.report.steps += 1
+        answer = await life.exchange.path.intake.execute(
+            asked.command, f"s{self.report.steps}", asked.account, Wait.SETTLEMENT
+        )
+        if isinstance(answer, Refusal):
+            self._refused(life, answer)
+            if answer.code in EXCUSED:
+                return None
+        return answer
 
     async def _end(self, life: Life) -> None:
         """Stop in order, or crash: by a failed disk, or at any await under load."""
@@ -200,6 +242,7 @@ class World:
 
     async def _stop(self, life: Life) -> None:
         life.exchange.stop()
+        life.is_stopping = True
         await life.tasks[0]
         self._look(life)
         await life.journal.close()
@@ -238,7 +281,7 @@ class World:
         rest = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in sorted(rest, key=_number):
             task.cancel()
-        await asyncio.gather(*rest, return_exceptions=True)
+        await asyncio.gather(*rest, *life.tasks, return_exceptions=True)
         if self._checker.failure is not None:
             raise self._checker.failure
 
@@ -251,6 +294,7 @@ class World:
             asked.command, f"s{self.report.steps}", asked.account, wait
         )
         if isinstance(pending, Refusal):
+            self.report.answers[pending.code] += 1
             self._refused(life, pending)
             return
         if self._chance.random() < 0.1:
@@ -264,6 +308,8 @@ class World:
         assert life.exchange.health.state is not State.HALTED, life.exchange.health.cause
         if self._is_dead:
             return
+        run = life.tasks[0]
+        assert life.is_stopping or not run.done(), f"the exchange ended: {run.exception()!r}"
         waiting = []
         for asked, pending in life.under_way:
             if pending.answer is None:
@@ -319,10 +365,10 @@ class World:
         else:
             return
         self._checker.rest(life.exchange)
-        depths = {name: core.venue.depth(name, 1_000) for name in INSTRUMENTS}
+        books = {name: core.venue.depth(name, 1_000) for name in INSTRUMENTS}
         feed = life.exchange.path._publish._publisher.feed
         for listener in self._listeners:
-            listener.check_depth(depths, feed)
+            listener.check_depth(books, feed)
 
     def _news(self, journal: MemoryJournal) -> Iterator[Record]:
         return decode_batches(journal.read(after=max(0, self._checker.last_sequence - 1)))
@@ -331,11 +377,11 @@ class World:
         for account in self._make.accounts[len(self._listeners) : LISTENERS]:
             stream = random_stream(self._seed, f"listener.{account}")
             key = self._make.keys[account]
-            self._listeners.append(Listener(account, key, self._checker.books, stream))
+            self._listeners.append(Listener(account, key, self._checker, stream))
         return self._listeners
 
     async def _follow(self, listener: Listener, exchange: Exchange) -> None:
-        listener.key = self._make.keys[listener.account]
+        listener.begin(self._make.keys[listener.account])
         try:
             await listener.follow(exchange)
         except Exception as error:
@@ -357,6 +403,10 @@ class World:
             if isinstance(command, NewOrder) and command.client_order_id is not None
         )
         assert max(names.values(), default=1) == 1, names.most_common(1)
+
+
+def _must_be_of(order_id: int, answer: Answer | None) -> None:
+    assert answer is None or (isinstance(answer, OrderAnswer) and answer.order_id == order_id), answer
 
 
 async def _turns(count: int) -> None:
