@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import accumulate
 from random import Random
 from typing import TypeAlias
 
@@ -55,7 +56,7 @@ class Generator:
 
     def next(self) -> Asked:
         """One more."""
-        return self.chance.choices(_MAKERS, _WEIGHTS)[0](self)
+        return self.chance.choices(_MAKERS, cum_weights=_WEIGHTS)[0](self)
 
     def calm(self) -> Asked:
         """What leads back to continuous trading."""
@@ -242,5 +243,5 @@ ACTIONS: tuple[tuple[float, Maker], ...] = (
 )
 """How often, and what."""
 
-_WEIGHTS = [weight for weight, _ in ACTIONS]
+_WEIGHTS = list(accumulate(weight for weight, _ in ACTIONS))
 _MAKERS = [maker for _, maker in ACTIONS]

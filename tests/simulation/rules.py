@@ -55,7 +55,7 @@ def game(prevention: SelfTradePrevention) -> Config:
     """Two instruments without bands, and timers of milliseconds."""
     return Config(
         game=GameConfig(
-            preset="always_open",
+            preset="flow",
             instruments=rules(prevention).instruments,
             roles=ROLES,
             bands=Bands(enabled=False),
