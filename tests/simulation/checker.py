@@ -24,9 +24,10 @@ from exchange.model.roles import Fees
 from exchange.model.types import CancelReason, Phase, SelfTradePrevention, Side
 from exchange.pipeline.recovery import Recovered
 from exchange.services.settlement.settlement import Settled
+from tests.oracle.actions import INSTRUMENTS
 from tests.simulation.books import Books
 from tests.simulation.oracle import Oracle
-from tests.simulation.rules import INSTRUMENTS, POSITION_LIMIT, ROLES
+from tests.simulation.rules import POSITION_LIMIT, ROLES
 
 FEES = {role.name: role.fees for role in ROLES}
 SIDES = (Side.BUY, Side.SELL)

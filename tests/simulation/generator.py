@@ -25,8 +25,9 @@ from exchange.model.commands import (
 )
 from exchange.model.types import CancelReason, OrderType, Phase, Side, TimeInForce
 from exchange.services.game.keys import hash_key
+from tests.oracle.actions import INSTRUMENTS
 from tests.simulation.books import Books
-from tests.simulation.rules import INSTRUMENTS, PRICES, ROLES
+from tests.simulation.rules import PRICES, ROLES
 
 OPERATOR = HOUSE_ACCOUNT
 _RESTING = (TimeInForce.GTC, TimeInForce.GTC, TimeInForce.DAY)

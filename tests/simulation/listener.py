@@ -18,8 +18,8 @@ from exchange.engine.book import Depth
 from exchange.model.events import OrderEvent, PositionUpdate
 from exchange.pipeline.streams import Feed
 from exchange.wire.ids import order_id_text
+from tests.oracle.actions import INSTRUMENTS
 from tests.simulation.checker import Checker
-from tests.simulation.rules import INSTRUMENTS
 
 PRIVATE = "private"
 _CHANNELS = (PRIVATE, *(f"{kind}.{name}" for kind in ("book", "trades") for name in INSTRUMENTS))

@@ -12,7 +12,7 @@ from exchange.journal.memory import MemoryFaults
 from exchange.model.roles import Fees, PortfolioLimit, PositionLimit, Role
 from exchange.model.rules import Bands
 from exchange.model.types import SelfTradePrevention
-from tests.oracle.actions import INSTRUMENTS, rules
+from tests.oracle.actions import rules
 
 PRICES = range(98, 103)
 ROLES = (
@@ -77,6 +77,3 @@ def disk(chance: Random) -> MemoryFaults:
     jitter_s = chance.choice((0.0, 0.0002, 0.0005, 0.001, 0.001, 0.002, 0.002, 0.1))
     fail_at = chance.randint(2, 100) if chance.random() < 0.3 else None
     return MemoryFaults(latency_s=chance.choice((0.0, 0.0002)), jitter_s=jitter_s, fail_at=fail_at)
-
-
-__all__ = ["INSTRUMENTS", "PRICES", "ROLES", "TEAMS", "disk", "game", "small_bounds"]

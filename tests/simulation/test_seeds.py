@@ -74,6 +74,13 @@ def test_simulation_holds() -> None:
     assert not {"1006", "4003", "4008"} - closed.keys(), closed
 
 
+@pytest.mark.parametrize("turns", range(16))
+def test_simulation_bears_a_crash_at_every_await(turns: int) -> None:
+    """One burst, and power lost in each turn of the loop from there until all is told, anywhere in it."""
+    for place in (0, 0.25, 0.5, 0.75, 1):
+        assert simulate(turns % 4, 60, crash_at=(turns, place)).lives["crashed"] > 0
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_simulation_is_the_same_each_time(seed: int) -> None:
     """A failing seed fails again: every count and the last state are those of the seed."""

@@ -16,7 +16,7 @@ from exchange.base.entropy import SeededEntropy
 from exchange.base.streams import random_stream
 from exchange.base.virtual_loop import VirtualLoop
 from exchange.journal.batch import Batch
-from exchange.journal.memory import MemoryJournal
+from exchange.journal.memory import MemoryFaults, MemoryJournal
 from exchange.journal.records import decode_batches
 from exchange.model.answers import Answer, Done, OrderAnswer, OrdersCancelled, TeamAnswer
 from exchange.model.commands import CancelOrder, NewOrder, Record, RegisterTeam
@@ -25,10 +25,11 @@ from exchange.model.reasons import Code, Refusal
 from exchange.model.types import SelfTradePrevention
 from exchange.pipeline.health import State
 from exchange.pipeline.responses import PendingRequest, Wait
+from tests.oracle.actions import INSTRUMENTS
 from tests.simulation.checker import Checker
 from tests.simulation.generator import Asked, Generator, register
 from tests.simulation.listener import Listener
-from tests.simulation.rules import INSTRUMENTS, ORDER_QUEUE, TEAMS, disk, game, small_bounds
+from tests.simulation.rules import ORDER_QUEUE, TEAMS, disk, game, small_bounds
 
 BURSTS = (1, 1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 10, 12, 40)
 """Commands submitted in one turn of the loop; the largest is more than the queues hold."""
@@ -72,9 +73,15 @@ class Report:
         self.state_hash = other.state_hash
 
 
-def simulate(seed: int, steps: int, plant: str | None = None) -> Report:
-    """Run one seed; raises SimulationFailed. ``plant`` is only told how to run it again."""
-    world = World(seed, steps)
+def simulate(
+    seed: int, steps: int, plant: str | None = None, crash_at: tuple[int, float] | None = None
+) -> Report:
+    """Run one seed; raises SimulationFailed. ``plant`` is only told how to run it again.
+
+    With ``crash_at`` the disk is quick, and each life ends so many turns of the loop after its last burst, at
+    that place (0 to 1) between the steps that are ready in that turn.
+    """
+    world = World(seed, steps, crash_at)
     try:
         with small_bounds(), asyncio.Runner(loop_factory=VirtualLoop) as runner:
             runner.run(world.run())
@@ -106,8 +113,9 @@ class Life:
 class World:
     """Everything of one seed."""
 
-    def __init__(self, seed: int, steps: int) -> None:
+    def __init__(self, seed: int, steps: int, crash_at: tuple[int, float] | None = None) -> None:
         self.report = Report()
+        self._crash_at = crash_at
         self._seed = seed
         self._steps = steps
         self._chance = random_stream(seed, "world")
@@ -144,7 +152,8 @@ class World:
     # --- a life -----------------------------------------------------------------------------------
 
     async def _begin(self) -> Life:
-        journal = MemoryJournal(self._disk, disk(self._disk), batches=self._batches, clean=self._clean)
+        faults = disk(self._disk) if self._crash_at is None else MemoryFaults()
+        journal = MemoryJournal(self._disk, faults, batches=self._batches, clean=self._clean)
         exchange = Exchange(
             self._config,
             journal,
@@ -229,7 +238,7 @@ class World:
         """Stop in order, or crash: by a failed disk, or at any await under load."""
         if not life.has_failed and self._chance.random() < 0.2:
             await self._rest(life)
-        if not life.has_failed and self._chance.random() < 0.15:
+        if not life.has_failed and self._chance.random() < 0.15 and self._crash_at is None:
             await self._stop(life)
             if not life.has_failed:
                 self.report.lives["stopped"] += 1
@@ -268,7 +277,11 @@ class World:
             assert isinstance(loop, VirtualLoop)
             loop.call_between(self._chance.random(), crash)
 
-        if self._chance.random() < 0.5:
+        if self._crash_at is not None:
+            turns, place = self._crash_at
+            await _turns(turns)
+            loop.call_between(place, crash)
+        elif self._chance.random() < 0.5:
             await _turns(self._chance.randrange(30))
             crash_between()
         else:
