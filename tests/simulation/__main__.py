@@ -15,7 +15,8 @@ import msgspec
 import structlog
 
 from tests.simulation.planted import BY_NAME, planted
-from tests.simulation.world import Report, SimulationFailed, simulate
+from tests.simulation.report import Report, SimulationFailed
+from tests.simulation.world import simulate
 
 
 def main() -> None:

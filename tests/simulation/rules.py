@@ -67,8 +67,8 @@ def game(prevention: SelfTradePrevention) -> Config:
             max_pending_per_team=20,
             cleanup_interval_seconds=0.1,
         ),
-        journal=JournalConfig(restart_grace_s=0.01),
-        market=MarketConfig(check_interval_s=0.005, reopening_s=0.01),
+        journal=JournalConfig(restart_grace_s=0.004),
+        market=MarketConfig(check_interval_s=0.002, reopening_s=0.004),
     )
 
 

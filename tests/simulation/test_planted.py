@@ -7,7 +7,8 @@ from contextlib import nullcontext
 import pytest
 
 from tests.simulation.planted import PLANTS, Plant, planted
-from tests.simulation.world import SimulationFailed, simulate
+from tests.simulation.report import SimulationFailed
+from tests.simulation.world import simulate
 
 SEEDS = range(1, 13)
 STEPS = 1_500

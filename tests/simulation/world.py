@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from exchange.app import Exchange
 from exchange.base.clock import LoopClock
@@ -18,59 +17,22 @@ from exchange.base.virtual_loop import VirtualLoop
 from exchange.journal.batch import Batch
 from exchange.journal.memory import MemoryFaults, MemoryJournal
 from exchange.journal.records import decode_batches
-from exchange.model.answers import Answer, Done, OrderAnswer, OrdersCancelled, TeamAnswer
-from exchange.model.commands import CancelOrder, NewOrder, Record, RegisterTeam
+from exchange.model.commands import Record
 from exchange.model.phases import PHASES
-from exchange.model.reasons import Code, Refusal
 from exchange.model.types import SelfTradePrevention
-from exchange.pipeline.health import State
-from exchange.pipeline.responses import PendingRequest, Wait
 from tests.oracle.actions import INSTRUMENTS
 from tests.simulation.checker import Checker
-from tests.simulation.generator import Asked, Generator, register
+from tests.simulation.clients import Clients, Life
+from tests.simulation.generator import Generator, register
 from tests.simulation.listener import Listener
+from tests.simulation.report import Report, SimulationFailed
 from tests.simulation.rules import ORDER_QUEUE, TEAMS, disk, game, small_bounds
 
-BURSTS = (1, 1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 10, 12, 40)
+BURSTS = 3 * (1, 1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 10, 12) + (40,)
 """Commands submitted in one turn of the loop; the largest is more than the queues hold."""
 LISTENERS = 3
 REST_S = 5.0
 """Virtual seconds within which everything must come to rest."""
-NEVER = frozenset({Code.INTERNAL_ERROR, Code.VENUE_HALTED, Code.UNKNOWN_TEAM, Code.UNKNOWN_INSTRUMENT})
-"""Refusals that nothing in a simulation calls for."""
-
-EXCUSED = frozenset({Code.JOURNAL_FAILED, Code.RESPONSE_TIMEOUT, Code.REQUEST_EXPIRED, Code.MARKET_CLOSED})
-"""Refusals of a lone request that are the weather: the disk, or the clock."""
-
-
-class SimulationFailed(AssertionError):
-    """The exchange did what it must not; the message begins with how to see it again."""
-
-
-@dataclass
-class Report:
-    """What a simulation did."""
-
-    steps: int = 0
-    records: int = 0
-    lives: Counter[str] = field(default_factory=Counter)
-    answers: Counter[str] = field(default_factory=Counter)
-    commands: Counter[str] = field(default_factory=Counter)
-    closed: Counter[int] = field(default_factory=Counter)
-    """Sockets, by close code."""
-    received: int = 0
-    state_hash: str = ""
-    """Of the last one."""
-
-    def add(self, other: Report) -> None:
-        self.steps += other.steps
-        self.records += other.records
-        self.lives += other.lives
-        self.answers += other.answers
-        self.commands += other.commands
-        self.closed += other.closed
-        self.received += other.received
-        self.state_hash = other.state_hash
 
 
 def simulate(
@@ -95,21 +57,6 @@ def simulate(
     return world.report
 
 
-@dataclass
-class Life:
-    """One run of the exchange on what the run before it left."""
-
-    exchange: Exchange
-    journal: MemoryJournal
-    tasks: list[asyncio.Task[None]]
-    under_way: list[tuple[Asked, PendingRequest]] = field(default_factory=list)
-    is_stopping: bool = False
-
-    @property
-    def has_failed(self) -> bool:
-        return self.exchange.health.state is State.FAILED
-
-
 class World:
     """Everything of one seed."""
 
@@ -129,9 +76,7 @@ class World:
         self._clean = True
         self._live_hash: str | None = None
         self._listeners: list[Listener] = []
-        self._acknowledged: dict[int, NewOrder] = {}
-        self._by_client_id: dict[tuple[int, str], int] = {}
-        self._checked = 0
+        self._clients = Clients(self._chance, self._make, self._checker, self.report)
         self._is_dead = False
 
     async def run(self) -> None:
@@ -144,7 +89,10 @@ class World:
         await self._rest(life)
         self.report.state_hash = life.exchange.core.state_hash()
         await self._stop(life)
-        self._audit()
+        records = list(decode_batches(self._batches))
+        self.report.records = len(records)
+        self.report.commands = Counter(type(record.command).__name__ for record in records)
+        self._clients.audit(records)
         for listener in self._listeners:
             self.report.closed += Counter(listener.closed)
             self.report.received += listener.received
@@ -171,7 +119,7 @@ class World:
         self._is_dead = False
         life = Life(exchange, journal, [asyncio.create_task(exchange.run())])
         while len(self._make.accounts) < TEAMS and not life.has_failed:
-            self._submit(life, register(self._make))
+            self._clients.submit(life, register(self._make))
             await self._rest(life)
         life.tasks += [asyncio.create_task(self._follow(each, exchange)) for each in self._audience()]
         return life
@@ -183,9 +131,9 @@ class World:
             for _ in range(self._chance.choice(BURSTS)):
                 is_calm = PHASES[self._make.phase].match.value == "continuous"
                 is_tired = not is_calm and self._chance.random() < 0.3
-                self._submit(life, self._make.calm() if is_tired else self._make.next())
+                self._clients.submit(life, self._make.calm() if is_tired else self._make.next())
             await self._pause(life)
-            self._look(life)
+            self._clients.look(life)
 
     async def _pause(self, life: Life) -> None:
         kind = self._chance.random()
@@ -200,39 +148,7 @@ class World:
         else:
             await self._rest(life)
             if self._chance.random() < 0.5 and not life.has_failed:
-                await self._alone(life)
-
-    async def _alone(self, life: Life) -> None:
-        """With nothing else under way the answer is known: a resend repeats, a live order is cancelled."""
-        if not self._make.entered:
-            return
-        order_id, order = self._chance.choice(self._make.entered)
-        if order.client_order_id is not None and self._chance.random() < 0.5:
-            answer = await self._ask(life, Asked(order, order.account))
-            _must_be_of(order_id, answer)
-            assert not isinstance(answer, OrderAnswer) or answer.duplicate
-            return
-        live = self._checker.books.live[order.account]
-        may_cancel = PHASES[self._checker.oracle.market].cancel
-        if live and may_cancel:
-            cancelled = next(iter(live))
-            command = CancelOrder(order.account, cancelled, "", f"r{self._make.number()}")
-            answer = await self._ask(life, Asked(command, order.account))
-            assert answer is None or (isinstance(answer, OrderAnswer) and answer.order_id == cancelled), (
-                answer
-            )
-
-    async def _ask(self, life: Life, asked: Asked) -> Answer | None:
-        """The answer, or None where the journal or the clock came between."""
-        self.report.steps += 1
-        answer = await life.exchange.path.intake.execute(
-            asked.command, f"s{self.report.steps}", asked.account, Wait.SETTLEMENT
-        )
-        if isinstance(answer, Refusal):
-            self._refused(life, answer)
-            if answer.code in EXCUSED:
-                return None
-        return answer
+                await self._clients.ask_alone(life)
 
     async def _end(self, life: Life) -> None:
         """Stop in order, or crash: by a failed disk, or at any await under load."""
@@ -246,14 +162,14 @@ class World:
         self.report.lives["disk failed" if life.has_failed else "crashed"] += 1
         if not life.has_failed:
             for _ in range(self._chance.choice(BURSTS)):
-                self._submit(life, self._make.next())
+                self._clients.submit(life, self._make.next())
         await self._crash(life)
 
     async def _stop(self, life: Life) -> None:
         life.exchange.stop()
         life.is_stopping = True
         await life.tasks[0]
-        self._look(life)
+        self._clients.look(life)
         await life.journal.close()
         self._is_dead = True
         if not life.has_failed:
@@ -268,7 +184,10 @@ class World:
         over = asyncio.Event()
 
         def crash() -> None:
-            self._look(life)
+            try:
+                self._clients.look(life)
+            except AssertionError as error:
+                self._checker.failure = error
             self._batches, self._clean = life.journal.crash(), False
             self._is_dead = True
             over.set()
@@ -298,69 +217,6 @@ class World:
         if self._checker.failure is not None:
             raise self._checker.failure
 
-    # --- what clients do --------------------------------------------------------------------------
-
-    def _submit(self, life: Life, asked: Asked) -> None:
-        self.report.steps += 1
-        wait = self._chance.choice(tuple(Wait))
-        pending = life.exchange.path.intake.submit(
-            asked.command, f"s{self.report.steps}", asked.account, wait
-        )
-        if isinstance(pending, Refusal):
-            self.report.answers[pending.code] += 1
-            self._refused(life, pending)
-            return
-        if self._chance.random() < 0.1:
-            asyncio.ensure_future(life.exchange.path.responses.wait_for_completion(pending))  # noqa: RUF006
-        life.under_way.append((asked, pending))
-
-    def _look(self, life: Life) -> None:
-        """Hear every answer that is there by now."""
-        if self._checker.failure is not None:
-            raise self._checker.failure
-        assert life.exchange.health.state is not State.HALTED, life.exchange.health.cause
-        if self._is_dead:
-            return
-        run = life.tasks[0]
-        assert life.is_stopping or not run.done(), f"the exchange ended: {run.exception()!r}"
-        waiting = []
-        for asked, pending in life.under_way:
-            if pending.answer is None:
-                waiting.append((asked, pending))
-            else:
-                self._answered(life, asked, pending)
-        life.under_way = waiting
-
-    def _answered(self, life: Life, asked: Asked, pending: PendingRequest) -> None:
-        answer, command = pending.answer, asked.command
-        self.report.answers[answer.code if isinstance(answer, Refusal) else type(answer).__name__] += 1
-        if isinstance(answer, Refusal):
-            self._refused(life, answer)
-        elif isinstance(answer, OrderAnswer) and isinstance(command, NewOrder):
-            self._take_order(answer, command)
-        elif isinstance(answer, TeamAnswer) and isinstance(command, RegisterTeam):
-            self._make.accounts.append(answer.account)
-            self._make.keys[answer.account] = f"key{command.name.removeprefix('Team ')}"
-        elif isinstance(answer, Done | OrdersCancelled):
-            assert answer.sequence <= life.journal.last_sequence, "acknowledged before it was durable"
-
-    def _take_order(self, answer: OrderAnswer, command: NewOrder) -> None:
-        name = (command.account, command.client_order_id)
-        known = self._by_client_id.get((name[0], name[1])) if name[1] is not None else None
-        assert known is None or known == answer.order_id, f"{name} is {known} and {answer.order_id}"
-        assert known is None or answer.duplicate, f"{name} was taken twice"
-        if name[1] is not None:
-            self._by_client_id[name[0], name[1]] = answer.order_id
-        if answer.order_id not in self._acknowledged:
-            self._acknowledged[answer.order_id] = command
-            self._make.entered.append((answer.order_id, command))
-
-    def _refused(self, life: Life, refusal: Refusal) -> None:
-        assert refusal.code not in NEVER, refusal
-        details = refusal.details or {}
-        if details.get("accepted") and "order_number" in details:
-            assert details["order_number"] <= life.journal.last_sequence, refusal
-
     # --- looking after it -------------------------------------------------------------------------
 
     async def _rest(self, life: Life) -> None:
@@ -369,7 +225,7 @@ class World:
         deadline_s = loop.time() + REST_S
         while not life.has_failed:
             await asyncio.sleep(0.002)
-            self._look(life)
+            self._clients.look(life)
             depths = life.exchange.path.depths()
             is_settled = self._checker.last_sequence == core.admission.last_sequence
             if is_settled and not any(depths.values()) and not life.under_way:
@@ -400,26 +256,6 @@ class World:
         except Exception as error:
             if not self._is_dead and self._checker.failure is None:
                 self._checker.failure = AssertionError(f"listener of {listener.account}: {error!r}")
-
-    def _audit(self) -> None:
-        """Every order that was ever acknowledged is in the journal, as it was sent, once."""
-        commands = {record.sequence: record.command for record in decode_batches(self._batches)}
-        self.report.records = len(commands)
-        self.report.commands = Counter(type(command).__name__ for command in commands.values())
-        for order_id, order in self._acknowledged.items():
-            entered = commands.get(order_id)
-            assert isinstance(entered, NewOrder), f"order {order_id} was acknowledged and is {entered}"
-            assert entered.same_order(order), f"order {order_id} was {order} and is {entered}"
-        names = Counter(
-            (command.account, command.client_order_id)
-            for command in commands.values()
-            if isinstance(command, NewOrder) and command.client_order_id is not None
-        )
-        assert max(names.values(), default=1) == 1, names.most_common(1)
-
-
-def _must_be_of(order_id: int, answer: Answer | None) -> None:
-    assert answer is None or (isinstance(answer, OrderAnswer) and answer.order_id == order_id), answer
 
 
 async def _turns(count: int) -> None:
