@@ -147,9 +147,15 @@ class Listener:
             self._live.add(name)
             if not state.get("resumed"):
                 assert name != PRIVATE or name not in self._cursors, f"could not resume: {state}"
-                self._cursors[name] = state["seq"]
-                if name.startswith("book."):
-                    self._live.discard(name)
+                self._begins(name, state["seq"])
+
+    def _begins(self, name: str, seq: int) -> None:
+        if name.startswith("book."):
+            # Nothing is known before the snapshot has come: a socket may end between the two.
+            self._live.discard(name)
+            self._cursors.pop(name, None)
+        elif name != PRIVATE:
+            self._cursors[name] = seq
 
     def _snapshot(self, message: dict[str, Any]) -> None:
         self._cursors[PRIVATE] = message["seq"]
