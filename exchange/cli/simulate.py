@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from time import perf_counter
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from exchange.simulation.run import Outcome, Scenario
 from exchange.simulation.run import simulate as play
 
 _PRESET = "small"
+_START = datetime(2024, 1, 1)  # noqa: DTZ001 - typer parses times without a zone; this one is UTC
 
 PresetOption = Annotated[
     str | None,
@@ -36,6 +38,15 @@ def simulate(
     bots: Annotated[
         int, typer.Option(min=0, max=MAX_SIMULATED_BOTS, metavar="N", help="Sample bots that trade on it.")
     ] = 20,
+    start: Annotated[
+        datetime,
+        typer.Option(
+            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"],
+            metavar="TIME",
+            show_default="2024-01-01",
+            help="When it begins, in UTC: for a market that has hours.",
+        ),
+    ] = _START,
     preset: PresetOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -48,7 +59,9 @@ def simulate(
     configure_logging("error", json=False)
     started_s = perf_counter()
     try:
-        outcome = play(Scenario(config=settings, seed=seed, hours=hours, bots=bots))
+        outcome = play(
+            Scenario(config=settings, seed=seed, hours=hours, bots=bots, start=start.replace(tzinfo=UTC))
+        )
     except StartError as error:
         fail(str(error))
     _tell(outcome, hours, bots, seed, perf_counter() - started_s)

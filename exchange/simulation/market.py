@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from exchange.app import Exchange
 from exchange.base.clock import GAME_START_US, LoopClock
@@ -20,6 +21,7 @@ from exchange.services.game.keys import new_key
 from exchange.simulation.network import DelayedTransport, Network
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MARKET_START: Final = _EPOCH + timedelta(microseconds=GAME_START_US)
 
 
 class Market:
@@ -29,9 +31,10 @@ class Market:
     """
 
     def __init__(
-        self, config: Config, seed: int, start_us: int, network: Network, disk: MemoryFaults
+        self, config: Config, seed: int, start: datetime, network: Network, disk: MemoryFaults
     ) -> None:
         self.seed = seed
+        start_us = (start - _EPOCH) // timedelta(microseconds=1)
         self.clock = LoopClock(asyncio.get_running_loop().time, start_us)
         self.journal = MemoryJournal(random_stream(seed, "journal"), disk)
         self._network = network
@@ -77,16 +80,17 @@ async def open_market(
     config: Config,
     seed: int,
     *,
-    start_us: int = GAME_START_US,
+    start: datetime = MARKET_START,
     network: Network | None = None,
     disk: MemoryFaults | None = None,
 ) -> AsyncIterator[Market]:
     """A market with any rules, from its start until everything accepted is settled and published.
 
-    To be used within :func:`exchange.base.virtual_loop.run_virtual`. ``disk`` says how long a commit takes.
+    To be used within :func:`exchange.base.virtual_loop.run_virtual`. ``start`` has a time zone; ``disk``
+    says how long a commit takes.
     """
     disk = disk or MemoryFaults(latency_s=0.0005, jitter_s=0.0005)
-    market = Market(config, seed, start_us=start_us, network=network or Network(), disk=disk)
+    market = Market(config, seed, start=start, network=network or Network(), disk=disk)
     await market.exchange.start()
     running = asyncio.create_task(market.exchange.run())
     try:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from datetime import datetime
 
 import msgspec
 
-from exchange.base.clock import GAME_START_US
 from exchange.base.streams import random_stream
 from exchange.base.virtual_loop import run_virtual
 from exchange.bots import Bot
 from exchange.config import Config
 from exchange.simulation.cast import Part, cast
-from exchange.simulation.market import Market, open_market
+from exchange.simulation.market import MARKET_START, Market, open_market
 from exchange.simulation.network import Network
 
 _LOG = logging.getLogger("exchange.simulation")
@@ -27,7 +27,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 1
     hours: float = 1.0
     bots: int = 20
-    start_us: int = GAME_START_US
+    start: datetime = MARKET_START
     network: Network = Network()
 
 
@@ -49,7 +49,7 @@ def simulate(scenario: Scenario) -> Outcome:
 
 async def _play(scenario: Scenario) -> Outcome:
     async with open_market(
-        scenario.config, scenario.seed, start_us=scenario.start_us, network=scenario.network
+        scenario.config, scenario.seed, start=scenario.start, network=scenario.network
     ) as market:
         bots = [await _engage(market, name, part) for name, part in cast(scenario.bots)]
         playing = [asyncio.create_task(_perform(bot)) for bot in bots]

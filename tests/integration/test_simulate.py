@@ -48,6 +48,14 @@ def test_simulate_prints_a_summary() -> None:
     assert _hashes(done.stdout) == _expected()
 
 
+def test_simulate_begins_when_it_is_told() -> None:
+    """A market with hours trades when its day has begun: here half past nine in Chicago, in winter."""
+    done = run("simulate", "--preset", "weekday", "--start", "2024-01-02T15:29", "--hours", "0.05")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^records .* SetPhase", done.stdout, flags=re.MULTILINE)
+    assert re.search(r"^trades +[1-9]", done.stdout, flags=re.MULTILINE)
+
+
 @pytest.mark.parametrize("hash_seed", ["1", "4294967295", "random"])
 def test_simulate_is_the_same_under_any_hash_seed(hash_seed: str) -> None:
     """Byte for byte: no set and no dictionary of objects decides anything."""

@@ -67,15 +67,19 @@ class Listener:
                 _allow(error.code in ("UNAUTHENTICATED", "NO_ANSWER"), error)
             finally:
                 self._socket = None
-                self._unflag()
+                self._is_flagged = False
                 self._live.clear()
                 await transport.close()
             await asyncio.sleep(self._chance.random() * 0.02)
 
     def hang_up(self) -> None:
         """Go away without a word."""
-        if self._socket is not None:
-            self._socket.end(SocketClosed(_GONE))
+        if self._socket is None:
+            return
+        if self._is_flagged and self._socket.is_open:
+            # Of the team no other socket is flagged: what is live now goes.
+            self._checker.doomed.update(self._books.live[self.account])
+        self._socket.end(SocketClosed(_GONE))
 
     def check_depth(self, depths: dict[str, Depth], feed: Callable[[str, None], Feed | None]) -> None:
         """At rest a book of which everything was read is the exchange's."""
@@ -107,12 +111,6 @@ class Listener:
             self._take(msgspec.json.decode(await socket.receive()))
             if is_slow and self._chance.random() < 0.1:
                 await asyncio.sleep(self._chance.random() * 0.1)
-
-    def _unflag(self) -> None:
-        # Of the team no other socket is flagged: what is live now goes.
-        if self._is_flagged:
-            self._checker.doomed.update(self._books.live[self.account])
-        self._is_flagged = False
 
     def _wanted(self) -> dict[str, Any]:
         return {"channels": _CHANNELS, "resume_from": self._cursors, "epoch": self._epoch}
