@@ -51,6 +51,7 @@ class Clients:
         self._checker = checker
         self._report = report
         self._acknowledged: dict[int, NewOrder] = {}
+        self._first_answers: set[int] = set()
         self._by_client_id: dict[tuple[int, str], int] = {}
 
     def submit(self, life: Life, asked: Asked) -> None:
@@ -96,15 +97,17 @@ class Clients:
             assert answer.sequence <= life.journal.last_sequence, "acknowledged before it was durable"
 
     def _take_order(self, answer: OrderAnswer, command: NewOrder) -> None:
-        name = (command.account, command.client_order_id)
-        known = self._by_client_id.get((name[0], name[1])) if name[1] is not None else None
-        assert known is None or known == answer.order_id, f"{name} is {known} and {answer.order_id}"
-        assert known is None or answer.duplicate, f"{name} was taken twice"
-        if name[1] is not None:
-            self._by_client_id[name[0], name[1]] = answer.order_id
-        if answer.order_id not in self._acknowledged:
-            self._acknowledged[answer.order_id] = command
-            self._make.entered.append((answer.order_id, command))
+        order_id = answer.order_id
+        # The answer to a resend may come before that to the first request.
+        assert answer.duplicate or order_id not in self._first_answers, f"{order_id} was taken twice"
+        if not answer.duplicate:
+            self._first_answers.add(order_id)
+        if command.client_order_id is not None:
+            known = self._by_client_id.setdefault((command.account, command.client_order_id), order_id)
+            assert known == order_id, f"{command.client_order_id} is {known} and {order_id}"
+        if order_id not in self._acknowledged:
+            self._acknowledged[order_id] = command
+            self._make.entered.append((order_id, command))
 
     def _refused(self, life: Life, refusal: Refusal) -> None:
         assert refusal.code not in NEVER, refusal
