@@ -74,7 +74,11 @@ class DelayedTransport:
 
 
 class DelayedSocket:
-    """A socket whose messages arrive later, in order."""
+    """A socket whose messages arrive later, in order.
+
+    At most ``IN_PROCESS_MESSAGES`` are under way or unread in either direction; the rest wait where they come
+    from, so that the exchange notices a client that does not read.
+    """
 
     def __init__(self, inner: Socket, to_server: Delay, to_client: Delay) -> None:
         self._inner = inner
@@ -86,9 +90,12 @@ class DelayedSocket:
         self._arrived: deque[bytes] = deque()
         self._closed: SocketClosed | None = None
         self._news = asyncio.Event()
+        self._room = asyncio.Event()
         self._tasks = [asyncio.create_task(self._pump_out()), asyncio.create_task(self._pump_in())]
 
     async def send(self, message: bytes) -> None:
+        if self._closed is not None:
+            raise self._closed
         self._sent_s = max(self._sent_s + GAP_S, self._loop.time() + self._to_server())
         await self._underway.put((self._sent_s, message))
 
@@ -99,6 +106,7 @@ class DelayedSocket:
                 raise self._closed
             self._news.clear()
             await self._news.wait()
+        self._room.set()
         return arrived.popleft()
 
     async def close(self) -> None:
@@ -122,6 +130,9 @@ class DelayedSocket:
     async def _pump_in(self) -> None:
         received: bytes | SocketClosed = b""
         while not isinstance(received, SocketClosed):
+            while len(self._coming) + len(self._arrived) >= IN_PROCESS_MESSAGES:
+                self._room.clear()
+                await self._room.wait()
             try:
                 received = await self._inner.receive()
             except SocketClosed as closed:

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import pytest
 
+from exchange.base.bounds import IN_PROCESS_MESSAGES
 from exchange.base.virtual_loop import run_virtual
 from exchange.client.transport import SocketClosed
 from exchange.simulation.network import DelayedSocket, Network
@@ -19,24 +20,24 @@ class Echo:
     """A socket that answers each message with the same, and with the time at which it came."""
 
     def __init__(self) -> None:
-        self._messages: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self.messages: asyncio.Queue[bytes | None] = asyncio.Queue()
         self.times_s: deque[float] = deque()
 
     async def send(self, message: bytes) -> None:
         self.times_s.append(asyncio.get_running_loop().time())
-        self._messages.put_nowait(message)
+        self.messages.put_nowait(message)
 
     async def receive(self) -> bytes:
-        message = await self._messages.get()
+        message = await self.messages.get()
         if message is None:
             raise SocketClosed(1006)
         return message
 
     async def close(self) -> None:
-        self._messages.put_nowait(None)
+        self.messages.put_nowait(None)
 
     def hang_up(self) -> None:
-        self._messages.put_nowait(None)
+        self.messages.put_nowait(None)
 
 
 async def _echoed(seed: int) -> tuple[list[bytes], list[float], float]:
@@ -81,3 +82,33 @@ def test_network_tells_of_the_end_after_what_came_before() -> None:
         return received
 
     assert run_virtual(end()) == [b"last"]
+
+
+def test_network_holds_no_more_than_its_bound() -> None:
+    """Of a client that does not read, messages stay with the exchange, which may lose patience."""
+
+    async def flood() -> int:
+        echo = Echo()
+        socket = DelayedSocket(echo, NETWORK.delay(1, "out"), NETWORK.delay(1, "in"))
+        for _ in range(IN_PROCESS_MESSAGES + 50):
+            echo.messages.put_nowait(b"news")
+        await asyncio.sleep(60)
+        left = echo.messages.qsize()
+        received = [await socket.receive() for _ in range(IN_PROCESS_MESSAGES + 50)]
+        assert len(received) == IN_PROCESS_MESSAGES + 50
+        await socket.close()
+        return left
+
+    assert run_virtual(flood()) == 50
+
+
+def test_network_refuses_what_is_sent_after_the_end() -> None:
+    """As any socket does."""
+
+    async def send() -> None:
+        socket = DelayedSocket(Echo(), NETWORK.delay(1, "out"), NETWORK.delay(1, "in"))
+        await socket.close()
+        with pytest.raises(SocketClosed):
+            await socket.send(b"late")
+
+    run_virtual(send())
