@@ -218,3 +218,7 @@ missing."""
 # --- the demonstration --------------------------------------------------------------------------------
 DEMO_LATENCIES: Final = 10_000
 """Latencies that the percentiles of the live line are taken from; the oldest goes first."""
+
+# --- simulated markets --------------------------------------------------------------------------------
+MAX_SIMULATED_BOTS: Final = 500
+"""Bots of one simulated market, which all live in one process; more is a wrong command line."""

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from collections.abc import Callable
+from typing import Final, Protocol
+
+GAME_START_US: Final = 1_704_067_200_000_000
+"""2024-01-01 00:00:00 UTC: where clocks that are not the machine's begin."""
 
 
 class Clock(Protocol):
@@ -27,7 +31,7 @@ class SystemClock:
 class ManualClock:
     """A clock that stands still until it is advanced; both readings move together."""
 
-    def __init__(self, start_us: int = 1_704_067_200_000_000) -> None:
+    def __init__(self, start_us: int = GAME_START_US) -> None:
         self._now_us = start_us
 
     def now_us(self) -> int:
@@ -39,3 +43,17 @@ class ManualClock:
     def advance(self, seconds: float) -> None:
         """Move time by ``seconds``; a negative value is a wall clock set back."""
         self._now_us += round(seconds * 1_000_000)
+
+
+class LoopClock:
+    """The time of an event loop, for one that runs in virtual time; the wall clock begins at ``start_us``."""
+
+    def __init__(self, loop_time_s: Callable[[], float], start_us: int = GAME_START_US) -> None:
+        self._loop_time_s = loop_time_s
+        self._start_us = start_us
+
+    def now_us(self) -> int:
+        return self._start_us + round(self._loop_time_s() * 1_000_000)
+
+    def monotonic_ns(self) -> int:
+        return round(self._loop_time_s() * 1_000_000_000)

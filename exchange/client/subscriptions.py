@@ -86,7 +86,7 @@ class Subscriptions:
                 await connection.close()
 
     async def _agree(self, connection: Connection) -> None:
-        stale = [each for each in self._entered if self._is_stale(each)]
+        stale = sorted(each for each in self._entered if self._is_stale(each))
         for names in _chunks(stale):
             await connection.request("unsubscribe", UnsubscribeParams(channels=names), self._timeout_s)
             self._entered.difference_update(names)

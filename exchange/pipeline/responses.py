@@ -143,16 +143,20 @@ class OrderResponseService:
         return pending
 
     async def wait_for_completion(self, pending: PendingRequest) -> Answer:
-        """The answer, or 504 naming the stage where the request is stuck. Never raises TimeoutError."""
+        """The answer, or 504 naming the stage where the request is stuck."""
         if pending.answer is not None:
             return pending.answer
-        pending.future = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer] = loop.create_future()
+        pending.future = future
         left = (pending.deadline_ns - self._clock.monotonic_ns()) / 1e9
+        # Not wait_for: how many turns of the loop that takes differs between versions of Python, and with it
+        # whether the answer comes before the events of the same order.
+        timer = loop.call_later(left, self._give_up, pending)
         try:
-            return await asyncio.wait_for(pending.future, left)
-        except TimeoutError:
-            # From Python 3.12 on also where the answer came in the same turn of the loop.
-            return self._answered(pending) or self._time_out(pending)
+            return await future
+        finally:
+            timer.cancel()
 
     def has_expired(self, pending: PendingRequest) -> bool:
         """Whether nobody waits any more; a command not yet sequenced is dropped then."""
@@ -208,8 +212,10 @@ class OrderResponseService:
             expired=self._expired,
         )
 
-    def _answered(self, pending: PendingRequest) -> Answer | None:
-        return pending.answer
+    def _give_up(self, pending: PendingRequest) -> None:
+        future = pending.future
+        if future is not None and not future.done():
+            future.set_result(self._time_out(pending))
 
     def _time_out(self, pending: PendingRequest) -> Refusal:
         stage = _STUCK_IN.get(pending.status, "settlement")

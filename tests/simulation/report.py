@@ -1,0 +1,36 @@
+"""What a simulation did, or how it failed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+class SimulationFailed(AssertionError):
+    """The exchange did what it must not; the message begins with how to see it again."""
+
+
+@dataclass
+class Report:
+    """What a simulation did."""
+
+    steps: int = 0
+    records: int = 0
+    lives: Counter[str] = field(default_factory=Counter)
+    answers: Counter[str] = field(default_factory=Counter)
+    commands: Counter[str] = field(default_factory=Counter)
+    closed: Counter[int] = field(default_factory=Counter)
+    """Sockets, by close code."""
+    received: int = 0
+    state_hash: str = ""
+    """Of the last one."""
+
+    def add(self, other: Report) -> None:
+        self.steps += other.steps
+        self.records += other.records
+        self.lives += other.lives
+        self.answers += other.answers
+        self.commands += other.commands
+        self.closed += other.closed
+        self.received += other.received
+        self.state_hash = other.state_hash
