@@ -95,6 +95,15 @@ class JournalConfig(Section, frozen=True, kw_only=True):
     restart_grace_s: Seconds = 10.0
 
 
+class StorageConfig(Section, frozen=True, kw_only=True):
+    """The SQL projection. Without ``url`` it is an SQLite file in the data directory."""
+
+    enabled: bool = True
+    url: Annotated[str, Meta(min_length=1, max_length=2_000)] | None = None
+    poll_interval_s: Annotated[float, Meta(ge=0.01, le=60)] = 0.1
+    drain_timeout_s: Seconds = 5.0
+
+
 class MarketConfig(Section, frozen=True, kw_only=True):
     """How the market day is kept. What comes of it is journaled, so these may change from start to start."""
 
@@ -123,6 +132,7 @@ class Config(Section, frozen=True, kw_only=True):
     responses: CoordinationConfig = CoordinationConfig()
     limits: LimitsConfig = LimitsConfig()
     journal: JournalConfig = JournalConfig()
+    storage: StorageConfig = StorageConfig()
     market: MarketConfig = MarketConfig()
     game: GameConfig = GameConfig()
 

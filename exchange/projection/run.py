@@ -1,0 +1,69 @@
+"""The follower as this process: signals, its server's end, and the lines it tells it."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from exchange.app import build_core
+from exchange.projection.follower import Follower, FollowTerms, Report
+from exchange.storage.changes import Offset
+from exchange.storage.database import database_url
+from exchange.storage.progress import ProjectionReport
+from exchange.storage.store import Store
+
+SUPERVISED_NICENESS: Final = 10
+"""The order path goes first where there are not enough cores for both."""
+
+_GC_THRESHOLDS: Final = (50_000, 20, 50)
+
+
+def run_follower(
+    data_dir: Path, url: str | None, terms: FollowTerms, *, supervised: bool, report: Report
+) -> Offset:
+    """Until the end of the journal, SIGTERM, SIGINT or, ``supervised``, until standard input ends.
+
+    Raises StorageError, JournalError, JournalReplaced.
+    """
+    gc.set_threshold(*_GC_THRESHOLDS)
+    if supervised:
+        os.nice(SUPERVISED_NICENESS)
+    return asyncio.run(_run(data_dir, url, terms, supervised, report))
+
+
+def tell_line(report: ProjectionReport) -> None:
+    """One line of JSON for the server."""
+    sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
+    sys.stdout.flush()
+
+
+async def _run(
+    data_dir: Path, url: str | None, terms: FollowTerms, supervised: bool, report: Report
+) -> Offset:
+    store = Store(database_url(url, data_dir))
+    try:
+        follower = Follower(data_dir, store, build_core, terms, report)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, follower.stop)
+        if supervised:
+            loop.add_reader(sys.stdin.fileno(), _parent_gone, loop, follower)
+        reached = await follower.run()
+        if follower.halted is not None:
+            raise follower.halted
+        return reached
+    finally:
+        await store.close()
+
+
+def _parent_gone(loop: asyncio.AbstractEventLoop, follower: Follower) -> None:
+    # The server says nothing: whatever comes is the end of the pipe.
+    loop.remove_reader(sys.stdin.fileno())
+    follower.stop()
