@@ -36,7 +36,9 @@ from exchange.metrics import Metrics
 from exchange.model.commands import AcceptLoss
 from exchange.pipeline.health import State
 from exchange.pipeline.recovery import Progress, Recovered, StartError, note_operator_act
+from exchange.projection.keeper import ProjectionKeeper
 from exchange.services.game.keys import new_key
+from exchange.storage.progress import ProjectionWatch
 
 ADMIN_KEY_FILE: Final = "admin.key"
 _ADMIN_KEY: Final = re.compile(rb"[!-~]{16,}")
@@ -122,6 +124,8 @@ async def _serve(config: Config, acts: Acts, ready: Callable[[Ready], None], pro
     clock, metrics = SystemClock(), Metrics()
     journal = await _open_journal(config, acts, clock, metrics)
     stopping = anyio.Event()
+    watch = ProjectionWatch(lambda: journal.last_sequence, clock)
+    keeper = ProjectionKeeper(config, watch) if config.storage.enabled else None
     # A start that is refused leaves the mark of the crash before it for the start that is not.
     clean = journal.was_clean
     try:
@@ -133,6 +137,7 @@ async def _serve(config: Config, acts: Acts, ready: Callable[[Ready], None], pro
             admin_key=read_or_make_admin_key(Path(config.server.data), SystemEntropy()),
             metrics=metrics,
             on_state=lambda state: stopping.set() if state is State.FAILED else None,
+            projection=watch if config.storage.enabled else None,
         )
         void = (acts.void, acts.reason) if acts.void is not None else None
         recovered = await exchange.start(void=void, progress=progress)
@@ -141,7 +146,7 @@ async def _serve(config: Config, acts: Acts, ready: Callable[[Ready], None], pro
         _tune_interpreter()
         clean = False
         drained = await _run(
-            exchange, listener, stopping, lambda: ready(_ready(config, listener, recovered, exchange))
+            exchange, listener, keeper, stopping, lambda: ready(_ready(config, listener, recovered, exchange))
         )
         clean = drained and exchange.health.state is State.DRAINING
     finally:
@@ -154,7 +159,11 @@ async def _serve(config: Config, acts: Acts, ready: Callable[[Ready], None], pro
 
 
 async def _run(
-    exchange: Exchange, listener: Listener, stopping: anyio.Event, announce: Callable[[], None]
+    exchange: Exchange,
+    listener: Listener,
+    keeper: ProjectionKeeper | None,
+    stopping: anyio.Event,
+    announce: Callable[[], None],
 ) -> bool:
     """Three awaits: listening, until told to stop, drained. Whether it drained in time."""
     drained = False
@@ -163,6 +172,8 @@ async def _run(
         loop.add_signal_handler(number, stopping.set)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(listener.run_until_closed)
+        if keeper is not None:
+            tasks.start_soon(keeper.run)
         async with anyio.create_task_group() as path:
             path.start_soon(exchange.run)
             await listener.wait_listening()
@@ -174,6 +185,8 @@ async def _run(
             exchange.stop()
         drained = not path.cancel_scope.cancelled_caught
         listener.close()
+        if keeper is not None:
+            keeper.stop()
     return drained
 
 

@@ -29,6 +29,7 @@ from exchange.services.positions.exposure import Exposure
 from exchange.services.positions.ledger import Ledger
 from exchange.services.settlement.settlement import Settlement
 from exchange.services.validation.admission import Admission
+from exchange.storage.progress import ProjectionStatus
 from exchange.wire.orders import PriceGrids, price_grids
 
 API_VERSION: Final = "1"
@@ -68,6 +69,7 @@ class ApiContext:
     tally: AnswerTally
     state_hash: Callable[[], str]
     queue_depths: Callable[[], Mapping[str, int]]
+    projection: Callable[[], ProjectionStatus]
     exposition: Callable[[], bytes]
     """The text that ``/metrics`` answers."""
 

@@ -175,6 +175,12 @@ HISTORY_CONNECTIONS: Final = 2
 """Connections on which the server reads what it no longer keeps itself."""
 HISTORY_S: Final = 2.0
 """Seconds that such a read may take; then the page is answered without it."""
+PROJECTION_DETAIL: Final = 500
+"""Characters of what the projection says is wrong; the rest is cut off."""
+PROJECTION_RESTART_S: Final = 30.0
+"""Longest wait before the projection's process is started again."""
+PROJECTION_LAG_TOLD_S: Final = 10.0
+"""Lag above which the server logs that the projection falls behind."""
 LAG_MARKS: Final = 512
 """Points by which the projection's lag is measured; at it every other one is forgotten."""
 

@@ -7,16 +7,14 @@ from typing import Annotated
 
 import typer
 
+from exchange.base.bounds import PROJECTION_DETAIL
 from exchange.cli.console import ConfigOption, fail, say
 from exchange.cli.settings import load
 from exchange.journal.follow import JournalReplaced
 from exchange.journal.protocol import JournalError
 from exchange.log import configure_logging
-from exchange.projection.follower import FollowTerms
-from exchange.projection.projector import ReplayStopped
-from exchange.projection.run import run_follower, tell_line
 from exchange.storage.errors import StorageError
-from exchange.storage.progress import ProjectionReport
+from exchange.storage.progress import ProjectionReport, ProjectionState
 
 
 def project(
@@ -40,18 +38,23 @@ def project(
 
     `exchange serve` does this by itself, in a process of its own.
     """
+    # Every other command would load SQLAlchemy with this one, the server too.
+    from exchange.projection import run  # noqa: PLC0415
+
     settings = load(config, {"server.data": data and str(data), "storage.url": url})
     configure_logging(settings.server.log_level, json=settings.server.log_format == "json")
     storage = settings.storage
-    terms = FollowTerms(
+    terms = run.FollowTerms(
         follow=follow, rebuild=rebuild, poll_s=storage.poll_interval_s, drain_s=storage.drain_timeout_s
     )
     try:
-        report = tell_line if supervised else _ignore
-        reached = run_follower(
+        report = run.tell_line if supervised else _ignore
+        reached = run.run_follower(
             Path(settings.server.data), storage.url, terms, supervised=supervised, report=report
         )
-    except (StorageError, JournalError, JournalReplaced, ReplayStopped) as error:
+    except (StorageError, JournalError, JournalReplaced, run.ReplayStopped) as error:
+        if supervised:
+            run.tell_line(ProjectionReport(ProjectionState.DOWN, 0, str(error)[:PROJECTION_DETAIL]))
         fail(str(error))
     if not supervised:
         say(f"the tables are at sequence {reached.sequence}")

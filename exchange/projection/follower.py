@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from exchange.base.bounds import PROJECTION_RECORDS, PROJECTION_RETRY_S, STAGE_BATCH
+from exchange.base.bounds import PROJECTION_DETAIL, PROJECTION_RECORDS, PROJECTION_RETRY_S, STAGE_BATCH
 from exchange.journal.batch import Batch
 from exchange.journal.follow import FollowedJournal
 from exchange.journal.records import decode_batch, decode_batches
@@ -55,6 +55,7 @@ class Follower:
         self._stopping = asyncio.Event()
         self._deadline: float | None = None
         self._offset = Offset()
+        self._told: ProjectionReport | None = None
         self.halted: ReplayStopped | None = None
         """The command before which it stands, and why."""
 
@@ -111,6 +112,7 @@ class Follower:
             elif self._is_over():
                 return
             else:
+                self._tell(ProjectionState.FOLLOWING)
                 await self._pause(self._terms.poll_s)
             self._check_deadline()
 
@@ -190,7 +192,11 @@ class Follower:
             )
 
     def _tell(self, state: ProjectionState, detail: str | None = None) -> None:
-        self._report(ProjectionReport(state, self._offset.sequence, detail))
+        cut = None if detail is None else detail[:PROJECTION_DETAIL]
+        report = ProjectionReport(state, self._offset.sequence, cut)
+        if report != self._told:
+            self._told = report
+            self._report(report)
 
 
 class _Stopped(Exception):

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import msgspec
+from sqlalchemy import URL
 
 from exchange.app import build_core
 from exchange.projection.follower import Follower, FollowTerms, Report
+from exchange.projection.projector import ReplayStopped
 from exchange.storage.changes import Offset
 from exchange.storage.database import database_url
 from exchange.storage.progress import ProjectionReport
 from exchange.storage.store import Store
+
+__all__ = ["FollowTerms", "ReplayStopped", "run_follower", "tell_line"]
 
 SUPERVISED_NICENESS: Final = 10
 """The order path goes first where there are not enough cores for both."""
@@ -26,16 +32,25 @@ _GC_THRESHOLDS: Final = (50_000, 20, 50)
 
 
 def run_follower(
-    data_dir: Path, url: str | None, terms: FollowTerms, *, supervised: bool, report: Report
+    data_dir: Path,
+    url: str | None,
+    terms: FollowTerms,
+    *,
+    supervised: bool,
+    report: Report,
+    open_store: Callable[[URL], Store] = Store,
 ) -> Offset:
     """Until the end of the journal, SIGTERM, SIGINT or, ``supervised``, until standard input ends.
 
     Raises StorageError, JournalError, JournalReplaced.
     """
     gc.set_threshold(*_GC_THRESHOLDS)
+    # It says at every start that nothing is to be done.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     if supervised:
         os.nice(SUPERVISED_NICENESS)
-    return asyncio.run(_run(data_dir, url, terms, supervised, report))
+    store = open_store(database_url(url, data_dir))
+    return asyncio.run(_run(store, data_dir, terms, supervised, report))
 
 
 def tell_line(report: ProjectionReport) -> None:
@@ -44,10 +59,7 @@ def tell_line(report: ProjectionReport) -> None:
     sys.stdout.flush()
 
 
-async def _run(
-    data_dir: Path, url: str | None, terms: FollowTerms, supervised: bool, report: Report
-) -> Offset:
-    store = Store(database_url(url, data_dir))
+async def _run(store: Store, data_dir: Path, terms: FollowTerms, supervised: bool, report: Report) -> Offset:
     try:
         follower = Follower(data_dir, store, build_core, terms, report)
         loop = asyncio.get_running_loop()

@@ -26,6 +26,7 @@ from exchange.pipeline.health import Health
 from exchange.pipeline.intake import Intake
 from exchange.pipeline.responses import OrderResponseService
 from exchange.services.game.keys import hash_key
+from exchange.storage.progress import ProjectionState, ProjectionWatch
 
 ADMIN_KEY = "itg_admin"
 TEAM_KEY = "itg_team"
@@ -85,6 +86,7 @@ def still_context(limits: RateLimits | None = None, **settings: Any) -> ApiConte
         tally=AnswerTally(),
         state_hash=core.state_hash,
         queue_depths=dict,
+        projection=ProjectionWatch(lambda: 0, clock, ProjectionState.OFF).status,
         exposition=metrics.exposition,
     )
 

@@ -33,7 +33,7 @@ class Database:
     url: str
 
     async def content(self) -> Tables:
-        """Every row of every table but the offset, ordered by its key."""
+        """Every row of every table but the offset, ordered by its key; the same in every kind of database."""
         return await self._read(CONTENT)
 
     async def offset(self) -> tuple[Any, ...]:
@@ -61,7 +61,8 @@ class Database:
             schema = Schema(engine.dialect.name)
             for name in names:
                 table = schema.table(name)
-                rows = await connection.execute(select(table).order_by(*table.primary_key.columns))
+                stored = [column for column in table.columns if column.computed is None]
+                rows = await connection.execute(select(*stored).order_by(*table.primary_key.columns))
                 found[name] = [tuple(row) for row in rows]
         return found
 
