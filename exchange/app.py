@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from exchange.api.app import build_api
 from exchange.api.context import ApiContext, ApiSettings
+from exchange.api.past import HistoryReader, NoHistory
 from exchange.api.rate_limits import RateLimits
 from exchange.api.request_ids import RequestIds
 from exchange.api.socket.position_snapshots import PositionSnapshots
@@ -110,6 +111,7 @@ class Exchange:
         metrics: Metrics | None = None,
         on_state: Callable[[State], None] = lambda state: None,
         projection: ProjectionWatch | None = None,
+        past: HistoryReader | None = None,
     ) -> None:
         self.config = config
         self.metrics = metrics or Metrics()
@@ -120,6 +122,7 @@ class Exchange:
         self.metrics.registry.register(self._tally)
         self._journal = journal
         self._projection = projection or ProjectionWatch(lambda: 0, clock, ProjectionState.OFF)
+        self._past = past or NoHistory()
         self._clock = clock
         self._entropy = entropy
         self._admin_key = admin_key
@@ -244,6 +247,7 @@ class Exchange:
             state_hash=core.state_hash,
             queue_depths=self.path.depths,
             projection=self._projection.status,
+            past=self._past,
             exposition=self.metrics.exposition,
         )
 

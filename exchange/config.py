@@ -95,11 +95,16 @@ class JournalConfig(Section, frozen=True, kw_only=True):
     restart_grace_s: Seconds = 10.0
 
 
+DatabaseUrl = Annotated[
+    str, Meta(max_length=2_000, pattern=r"^(sqlite|postgres|postgresql|mysql|mariadb)(\+[a-z0-9]+)?://")
+]
+
+
 class StorageConfig(Section, frozen=True, kw_only=True):
     """The SQL projection. Without ``url`` it is an SQLite file in the data directory."""
 
     enabled: bool = True
-    url: Annotated[str, Meta(min_length=1, max_length=2_000)] | None = None
+    url: DatabaseUrl | None = None
     poll_interval_s: Annotated[float, Meta(ge=0.01, le=60)] = 0.1
     drain_timeout_s: Seconds = 5.0
 

@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from exchange.api.past import HistoryReader
 from exchange.api.rate_limits import RateLimits
 from exchange.api.request_ids import RequestIds
 from exchange.api.tally import AnswerTally
@@ -70,6 +71,8 @@ class ApiContext:
     state_hash: Callable[[], str]
     queue_depths: Callable[[], Mapping[str, int]]
     projection: Callable[[], ProjectionStatus]
+    past: HistoryReader
+    """What memory no longer keeps."""
     exposition: Callable[[], bytes]
     """The text that ``/metrics`` answers."""
 

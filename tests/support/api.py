@@ -9,6 +9,7 @@ import msgspec
 from starlette.types import ASGIApp
 
 from exchange.api.context import ApiContext, ApiSettings
+from exchange.api.past import NoHistory
 from exchange.api.rate_limits import RateLimits
 from exchange.api.request_ids import RequestIds
 from exchange.api.tally import AnswerTally
@@ -87,6 +88,7 @@ def still_context(limits: RateLimits | None = None, **settings: Any) -> ApiConte
         state_hash=core.state_hash,
         queue_depths=dict,
         projection=ProjectionWatch(lambda: 0, clock, ProjectionState.OFF).status,
+        past=NoHistory(),
         exposition=metrics.exposition,
     )
 

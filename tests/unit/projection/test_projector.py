@@ -52,7 +52,7 @@ async def test_projector_rows_agree_with_the_services(step: int) -> None:
             held = kept["positions"][account, name]
             told = (held["position"], held["cost"], held["realised_pnl"])
             assert told == (line.position, line.cost, line.realised_pnl)
-        reports = core.settlement.history.executions(account, 10_000)
+        reports = core.settlement.history.executions(account, 10_000).rows
         own = [row for row in appended["executions"] if row["team_id"] == account]
         assert [row["exec_id"] for row in own] == [each.exec_id for each in reports]
         assert sum(row["fees"] for row in own) == core.ledger.fees(account)
@@ -85,7 +85,7 @@ async def test_projector_has_one_row_for_each_match_phase_and_act() -> None:
     batches = await played(500)
     core, records = replay(batches).core, list(decode_batches(batches))
     for name in core.ledger.positions(1):
-        trades = core.settlement.history.trades(name, 10_000)
+        trades = core.settlement.history.trades(name, 10_000).rows
         rows = [row for row in appended["trades"] if row["instrument_id"] == name]
         assert [(row["trade_id"], row["price_ticks"], row["quantity"]) for row in rows] == [
             (each.trade_id, each.price_ticks, each.quantity) for each in trades
