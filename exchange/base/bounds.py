@@ -181,6 +181,8 @@ PROJECTION_RESTART_S: Final = 30.0
 """Longest wait before the projection's process is started again."""
 PROJECTION_LAG_TOLD_S: Final = 10.0
 """Lag above which the server logs that the projection falls behind."""
+EXPORT_ROWS: Final = 10_000
+"""Rows of an export in memory at a time, and in one row group of Parquet."""
 LAG_MARKS: Final = 512
 """Points by which the projection's lag is measured; at it every other one is forgotten."""
 

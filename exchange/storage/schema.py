@@ -28,20 +28,6 @@ OFFSET_TABLE: Final = "projection"
 VERSION_TABLE: Final = "projection_version"
 PARTITIONED: Final = ("orders", "trades", "executions")
 """The large tables, by the day in ``day``."""
-CONTENT: Final = (
-    "teams",
-    "instruments",
-    "orders",
-    "trades",
-    "executions",
-    "positions",
-    "fees",
-    "phases",
-    "news",
-    "audit",
-)
-"""Every table a reader may ask, each a function of the journal alone."""
-
 NAME: Final = 255
 """Characters of an identifier or a name: more than any has."""
 

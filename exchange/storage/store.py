@@ -15,8 +15,9 @@ from exchange.base.bounds import STORAGE_STATEMENT_S
 from exchange.storage.changes import KEPT, Changes, Offset
 from exchange.storage.database import faults, open_engine
 from exchange.storage.errors import OffsetMoved
+from exchange.storage.names import CONTENT
 from exchange.storage.partitions import Partitions
-from exchange.storage.schema import CONTENT, PARTITIONED, VERSION_TABLE, Schema
+from exchange.storage.schema import PARTITIONED, VERSION_TABLE, Schema
 
 _MIGRATIONS: Final = "exchange.storage:migrations"
 _MIGRATION_S: Final = 600.0

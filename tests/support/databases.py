@@ -14,7 +14,8 @@ from sqlalchemy import URL, make_url, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from exchange.storage.database import database_url, open_engine
-from exchange.storage.schema import CONTENT, Schema
+from exchange.storage.names import CONTENT
+from exchange.storage.schema import Schema
 
 SERVERS: Final[Mapping[str, str]] = {
     "sqlite": "",

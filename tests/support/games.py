@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from exchange.app import build_core
 from exchange.journal.batch import GENESIS, Batch, Head, seal
 from exchange.journal.database import Row, create
 from exchange.journal.files import files_in
 from exchange.journal.head import create as create_head
+from exchange.projection.follower import Follower, FollowTerms
+from exchange.storage.changes import Offset
+from exchange.storage.database import database_url
+from exchange.storage.store import Store
+from tests.support.databases import Database
 from tests.support.floor import floor
 from tests.support.session import ROLES, Session
 
@@ -29,6 +35,20 @@ def write_journal(data_dir: Path, batches: Iterable[Batch]) -> None:
     create(files.journal, rows)
     last = (rows[-1][1], rows[-1][4]) if rows else (0, GENESIS)
     create_head(files.head, Head(*last, clean=True))
+
+
+async def project(data_dir: Path, database: Database, *, rebuild: bool = False) -> Offset:
+    """Once to the end of the journal."""
+    store = Store(database_url(database.url, data_dir))
+    try:
+        terms = FollowTerms(rebuild=rebuild)
+        follower = Follower(data_dir, store, build_core, terms, lambda report: None)
+        reached = await follower.run()
+        if follower.halted is not None:
+            raise follower.halted
+        return reached
+    finally:
+        await store.close()
 
 
 def _rows(batches: Iterable[Batch]) -> Iterator[Row]:

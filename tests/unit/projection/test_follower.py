@@ -6,12 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from exchange.app import build_core
 from exchange.journal.batch import BatchKind
 from exchange.journal.records import encode_batch
 from exchange.model.commands import AnyCommand, DisableTeam, Record, Void
 from exchange.model.types import Side
-from exchange.projection.follower import Follower, FollowTerms
 from exchange.projection.projector import ReplayStopped
 from exchange.storage.changes import Changes, Offset
 from exchange.storage.database import database_url
@@ -19,21 +17,7 @@ from exchange.storage.errors import OffsetMoved, OtherJournal, StorageError, Sto
 from exchange.storage.store import Store
 from tests.support.databases import Database
 from tests.support.floor import new_order
-from tests.support.games import played, write_journal
-
-
-async def project(data_dir: Path, database: Database, *, rebuild: bool = False) -> Offset:
-    """Once to the end of the journal."""
-    store = Store(database_url(database.url, data_dir))
-    try:
-        terms = FollowTerms(rebuild=rebuild)
-        follower = Follower(data_dir, store, build_core, terms, lambda report: None)
-        reached = await follower.run()
-        if follower.halted is not None:
-            raise follower.halted
-        return reached
-    finally:
-        await store.close()
+from tests.support.games import played, project, write_journal
 
 
 async def test_follower_in_pieces_ends_as_at_once(tmp_path: Path, database: Database) -> None:

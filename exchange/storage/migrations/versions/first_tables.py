@@ -8,7 +8,8 @@ from __future__ import annotations
 from alembic import op
 from sqlalchemy import text
 
-from exchange.storage.schema import CONTENT, PARTITIONED, Schema
+from exchange.storage.names import CONTENT
+from exchange.storage.schema import PARTITIONED, Schema
 
 revision = "0001"
 down_revision = None
