@@ -89,7 +89,7 @@ class Moment(TypeDecorator[int]):
             return None
         moment = to_datetime(value)
         if dialect.name == "sqlite":
-            return moment.strftime("%Y-%m-%d %H:%M:%S.%f")
+            return moment.replace(tzinfo=None).isoformat(" ", "microseconds")
         return moment if dialect.name == "postgresql" else moment.replace(tzinfo=None)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> int | None:

@@ -187,7 +187,10 @@ ROUTES: Final = (
         access=Access.TEAM,
         handler=get_order,
         summary="One order as it stands",
-        description="Live orders, and the last 10,000 finished ones of the team.",
+        description=(
+            "Live orders, the last 10,000 finished ones of the team, and every older one from the SQL tables,"
+            " where these are kept."
+        ),
         data=data.OrderView,
         has_order_id=True,
         codes=(Code.UNKNOWN_ORDER,),
@@ -202,8 +205,8 @@ ROUTES: Final = (
         summary="The team's orders, newest first",
         description=(
             "Open orders unless `status` asks for others; an order in flight is open. Of finished ones the"
-            " last 10,000 are kept: a page that may lack some says so in `limited`, with the code"
-            " `HISTORY_LIMITED`."
+            " last 10,000 are in memory, older ones come from the SQL tables: a page that may lack some says"
+            " so in `limited`, with the code `HISTORY_LIMITED`."
         ),
         query=OrdersQuery,
         data=data.OrderList,
@@ -218,9 +221,9 @@ ROUTES: Final = (
         handler=list_executions,
         summary="The team's fills, oldest first",
         description=(
-            "To follow them, ask again with `after` set to the last `exec_id` seen. The last 10,000 are kept:"
-            " a page that may lack some before its first says so in `limited`, with the code"
-            " `HISTORY_LIMITED`."
+            "To follow them, ask again with `after` set to the last `exec_id` seen. The last 10,000 are in"
+            " memory, older ones come from the SQL tables: a page that may lack some before its first says so"
+            " in `limited`, with the code `HISTORY_LIMITED`."
         ),
         query=ExecutionsQuery,
         data=data.ExecutionList,

@@ -106,8 +106,8 @@ ROUTES: Final = (
         handler=list_trades,
         summary="Trades of an instrument, oldest first",
         description=(
-            "`side` is the taker's. The last 10,000 are kept: a page that may lack some before its first says"
-            " so in `limited`, with the code `HISTORY_LIMITED`."
+            "`side` is the taker's. The last 10,000 are in memory, older ones come from the SQL tables: a"
+            " page that may lack some before its first says so in `limited`, with the code `HISTORY_LIMITED`."
         ),
         query=TradesQuery,
         data=data.TradeList,
