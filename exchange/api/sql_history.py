@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from exchange.base.bounds import HISTORY_PENDING
 from exchange.log import get_logger
 from exchange.model.commands import NewOrder
 from exchange.model.events import ExecutionReport
@@ -33,6 +34,7 @@ class SqlHistory:
         self._log = get_logger("history")
         self._opening = asyncio.Lock()
         self._tables: HistoryTables | None = None
+        self._pending = 0
 
     async def orders(self, asked: Asked) -> list[Order] | None:
         """See ``HistoryReader``."""
@@ -64,12 +66,18 @@ class SqlHistory:
         return await self._ask(lambda tables: tables.page(name, asked))
 
     async def _ask(self, question: Callable[[HistoryTables], Awaitable[T | None]]) -> T | None:
+        if self._pending >= HISTORY_PENDING:
+            self._failed()
+            return None
+        self._pending += 1
         try:
             return await question(await self._open())
         except StorageError as error:
             self._failed()
             self._log.warning("no history", error=str(error))
             return None
+        finally:
+            self._pending -= 1
 
     async def _open(self) -> HistoryTables:
         async with self._opening:

@@ -173,6 +173,8 @@ STORAGE_STATEMENT_S: Final = 60.0
 """Seconds that one transaction of the projection may take; then the attempt has failed."""
 HISTORY_CONNECTIONS: Final = 2
 """Connections on which the server reads what it no longer keeps itself."""
+HISTORY_PENDING: Final = 64
+"""Such reads under way or waiting for a connection; one more page is answered without it at once."""
 HISTORY_S: Final = 2.0
 """Seconds that such a read may take; then the page is answered without it."""
 PROJECTION_DETAIL: Final = 500

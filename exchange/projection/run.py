@@ -25,7 +25,7 @@ from exchange.storage.store import Store
 
 __all__ = ["FollowTerms", "ReplayStopped", "run_follower", "tell_line"]
 
-SUPERVISED_NICENESS: Final = 10
+SUPERVISED_NICENESS: Final = 5
 """The order path goes first where there are not enough cores for both."""
 
 _GC_THRESHOLDS: Final = (50_000, 20, 50)

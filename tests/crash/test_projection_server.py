@@ -127,7 +127,9 @@ async def test_projection_and_server_killed_under_load_end_equal(tmp_path: Path,
                     os.kill(_child_of(server), signal.SIGKILL)
                     await _until(session, server, lambda told: told["sequence"] > before["sequence"] + 100)
                     await _answered(trader, chance.randint(20, 60))
+                    orphan = _child_of(server)
                     server.kill()
+        await until(lambda: not Path(f"/proc/{orphan}").exists(), DEADLINE_S)
         with _server(tmp_path, database.url) as server:
             trader.url = server.url
             async with _load(session, trader):

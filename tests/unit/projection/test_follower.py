@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from exchange.app import build_core
 from exchange.journal.batch import BatchKind
 from exchange.journal.records import encode_batch
 from exchange.model.commands import AnyCommand, DisableTeam, Record, Void
 from exchange.model.types import Side
+from exchange.projection.follower import Follower, FollowTerms
 from exchange.projection.projector import ReplayStopped
 from exchange.storage.changes import Changes, Offset
 from exchange.storage.database import database_url
 from exchange.storage.errors import OffsetMoved, OtherJournal, StorageError, StorageUnavailable
+from exchange.storage.progress import ProjectionReport, ProjectionState
 from exchange.storage.store import Store
+from exchange.storage.types import day_of
 from tests.support.databases import Database
 from tests.support.floor import new_order
 from tests.support.games import played, project, write_journal
@@ -89,6 +94,82 @@ async def test_follower_halts_where_the_server_does_and_goes_on_after_the_void(
     assert [row[2] for row in after["audit"]][-2:] == ["voided", "void"]
     await project(tmp_path / "data", database, rebuild=True)
     assert await database.content() == after
+
+
+class _LostAnswer(Store):
+    """The first transaction is through, and nobody hears of it."""
+
+    lost = False
+
+    async def write(self, changes: Changes, before: Offset, after: Offset) -> None:
+        await super().write(changes, before, after)
+        if not self.lost:
+            self.lost = True
+            raise StorageUnavailable("the connection broke after the commit")
+
+
+async def test_follower_asks_what_became_of_a_transaction_before_it_repeats_it(
+    tmp_path: Path, database: Database
+) -> None:
+    """A commit whose answer was lost is not made twice."""
+    batches = await played(60)
+    write_journal(tmp_path / "data", batches)
+    store = _LostAnswer(database_url(database.url, tmp_path))
+    reports: list[ProjectionReport] = []
+    follower: Follower
+
+    def report(told: ProjectionReport) -> None:
+        reports.append(told)
+        if told.sequence == batches[-1].last_sequence:
+            follower.stop()
+
+    follower = Follower(tmp_path / "data", store, build_core, FollowTerms(follow=True, poll_s=0.01), report)
+    assert (await follower.run()).sequence == batches[-1].last_sequence
+    await store.close()
+    assert ProjectionState.WAITING in {told.state for told in reports}
+    content = await database.content()
+    await project(tmp_path / "data", database, rebuild=True)
+    assert content == await database.content()
+
+
+async def test_store_partitions_by_day_up_to_a_bound(
+    tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each day has its own, days beyond the bound share the last; every row is found again."""
+    monkeypatch.setattr("exchange.storage.partitions.MAX_PARTITIONS", 3)
+    store = Store(database_url(database.url, tmp_path))
+    await store.prepare()
+    last = Offset()
+    for number in range(1, 6):
+        changes, here = Changes(), Offset(number, number, f"{number:064}")
+        changes.add("trades", _trade(number, number * 86_400_000_000))
+        await store.write(changes, last, here)
+        last = here
+    await store.close()
+    rows = (await database.content())["trades"]
+    assert [row[:2] for row in rows] == [(number, date(1970, 1, 1 + number)) for number in range(1, 6)]
+    if database.kind == "postgresql":
+        counts = await database.query("SELECT tableoid, COUNT(*) FROM trades GROUP BY tableoid ORDER BY 2")
+        assert [row[1] for row in counts] == [1, 1, 3]
+    elif database.kind == "mariadb":
+        counts = await database.query("SELECT COUNT(*) FROM trades PARTITION (p_rest)")
+        assert counts == [(3,)]
+
+
+def _trade(number: int, timestamp_us: int) -> dict[str, object]:
+    ids = {f"{side}_{what}_id": 1 for side in ("buy", "sell") for what in ("order", "team")}
+    amounts = {"price_ticks": 1, "price": 1, "quantity": 1, "value": 1}
+    return {
+        **ids,
+        **amounts,
+        "trade_id": number,
+        "day": day_of(timestamp_us),
+        "sequence": number,
+        "auction_id": None,
+        "instrument_id": "SPX",
+        "traded_at": timestamp_us,
+        "taker_side": "buy",
+    }
 
 
 async def test_store_says_what_the_database_refused(tmp_path: Path) -> None:
