@@ -76,16 +76,19 @@ class SubmitQuery(Query, frozen=True, kw_only=True):
 
 
 class PageQuery(Query, frozen=True, kw_only=True):
-    """A page of what happened in a stretch of time: ``from`` is in it, ``to`` is not."""
+    """A page of what happened in a stretch of time: ``from`` is in it, ``to`` is not.
 
-    from_time: FromTime | None = msgspec.field(name="from", default=None)
-    to_time: ToTime | None = msgspec.field(name="to", default=None)
+    No parameter may be None: what a query string calls ``null`` would be left out, and begin the list anew.
+    """
+
+    from_time: FromTime | UnsetType = msgspec.field(name="from", default=UNSET)
+    to_time: ToTime | UnsetType = msgspec.field(name="to", default=UNSET)
     limit: PageLimit = PAGE_DEFAULT
 
     def __post_init__(self) -> None:
         from_us, to_us = self.from_us, self.to_us
-        if from_us is not None and to_us is not None and from_us >= to_us:
-            raise ValueError("`from` must be before `to`")
+        if from_us is not None and to_us is not None and from_us > to_us:
+            raise ValueError("`from` is after `to`")
 
     @property
     def from_us(self) -> int | None:
@@ -98,8 +101,8 @@ class PageQuery(Query, frozen=True, kw_only=True):
         return _microseconds(self.to_time)
 
 
-def _microseconds(text: str | None) -> int | None:
-    if text is None:
+def _microseconds(text: str | UnsetType) -> int | None:
+    if text is UNSET:
         return None
     return (datetime.fromisoformat(text) - _EPOCH) // timedelta(microseconds=1)
 
@@ -108,10 +111,10 @@ class OrdersQuery(PageQuery, frozen=True, kw_only=True):
     """Newest first; ``after`` is the ``next_cursor`` of the page before. Times are those of acceptance."""
 
     status: OrderFilter = OrderFilter.OPEN
-    instrument_id: OfInstrument | None = None
-    side: OfSide | None = None
-    client_order_id: OfClientOrderId | None = None
-    after: OrderCursor | None = None
+    instrument_id: OfInstrument | UnsetType = UNSET
+    side: OfSide | UnsetType = UNSET
+    client_order_id: OfClientOrderId | UnsetType = UNSET
+    after: OrderCursor | UnsetType = UNSET
 
 
 class CancelAllQuery(Query, frozen=True, kw_only=True):
@@ -133,18 +136,18 @@ class OrderbookQuery(Query, frozen=True, kw_only=True):
 class TradesQuery(PageQuery, frozen=True, kw_only=True):
     """Oldest first; ``after`` is the ``next_cursor`` of the page before, or any trade id."""
 
-    side: OfSide | None = None
-    after: TradeCursor | None = None
+    side: OfSide | UnsetType = UNSET
+    after: TradeCursor | UnsetType = UNSET
 
 
 class ExecutionsQuery(PageQuery, frozen=True, kw_only=True):
     """Oldest first; ``after`` is the ``next_cursor`` of the page before, or any execution id."""
 
-    instrument_id: OfInstrument | None = None
-    side: OfSide | None = None
-    order_id: OfOrderId | None = None
-    client_order_id: OfClientOrderId | None = None
-    after: ExecutionCursor | None = None
+    instrument_id: OfInstrument | UnsetType = UNSET
+    side: OfSide | UnsetType = UNSET
+    order_id: OfOrderId | UnsetType = UNSET
+    client_order_id: OfClientOrderId | UnsetType = UNSET
+    after: ExecutionCursor | UnsetType = UNSET
 
 
 class AdminStatusQuery(Query, frozen=True, kw_only=True):

@@ -117,14 +117,17 @@ async def test_trades_are_filtered(market: Market) -> None:
         ("/exchange/orders", {"from": "2024-01-15T10:00:00+01:00"}),
         ("/exchange/orders", {"to": "1705312800"}),
         ("/exchange/executions", {"to": "2024-02-30T10:00:00Z"}),
-        ("/exchange/executions", {"from": "2024-01-15T10:00:00Z", "to": "2024-01-15T10:00:00Z"}),
+        ("/exchange/executions", {"from": "2024-01-15T10:00:00Z", "to": "2024-01-15T09:59:59.999999Z"}),
         ("/exchange/executions", {"order_id": "7"}),
+        ("/exchange/executions", {"after": "null"}),
+        ("/exchange/orders", {"side": "null"}),
+        ("/exchange/orders", {"from": "null"}),
         ("/exchange/trades/SPX", {"from": "2024-01-15T25:00:00Z"}),
         ("/exchange/trades/SPX", {"instrument_id": "SPX"}),
     ],
 )
-async def test_times_that_are_none_are_refused(market: Market, path: str, query: dict[str, str]) -> None:
-    """UTC with its Z, a day that exists, `from` before `to`; nothing is guessed or left out."""
+async def test_parameters_that_are_none_are_refused(market: Market, path: str, query: dict[str, str]) -> None:
+    """UTC with its Z, a day that exists, `from` not after `to`, no null; nothing is guessed or left out."""
     answer = await market.get(path, **query)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "INVALID_REQUEST"), answer.text
 

@@ -183,3 +183,15 @@ async def test_ws_handshakes_count_for_the_address() -> None:
         answer = refused.value.response
         assert (answer.status_code, int(answer.headers["retry-after"]) > 1) == (429, True)
         assert b"RATE_LIMITED" in answer.body
+
+
+async def test_ws_rule_of_the_role_is_no_abuse() -> None:
+    """ORDER_RATE_EXCEEDED is the game's, not the edge's: however often it comes the socket stays open."""
+    limits = LimitsConfig(refusals=1, refusals_window_s=1_000.0)
+    order = {"instrument_id": "SPX", "side": "buy", "quantity": 1, "price": 4400.0}
+    async with ws_exchange(limits=limits) as exchange:
+        socket, _ = await exchange.socket(await exchange.team(role="arbitrage"))
+        ids = [await socket.begin("order.new", **order) for _ in range(30)]
+        codes = [(await socket.answer(each)).get("error", {}).get("code") for each in ids]
+        assert codes.count(Code.ORDER_RATE_EXCEEDED) > 10
+        assert await socket.result("ping")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from msgspec import UNSET, UnsetType
+
 from exchange.api.auth import Access
 from exchange.api.context import ApiContext
 from exchange.api.history import beyond
@@ -49,7 +51,7 @@ async def get_order(context: ApiContext, call: Call[NoQuery, None]) -> Reply:
 async def list_orders(context: ApiContext, call: Call[OrdersQuery, None]) -> Reply:
     """A page of the team's orders, newest first."""
     query = call.query
-    if query.instrument_id is not None and query.instrument_id not in context.grids:
+    if query.instrument_id is not UNSET and query.instrument_id not in context.grids:
         return unknown_instrument(query.instrument_id)
     wanted = _orders_wanted(query)
     page = page_of_orders(context.register, call.caller.account, wanted)
@@ -66,9 +68,9 @@ async def list_orders(context: ApiContext, call: Call[OrdersQuery, None]) -> Rep
 async def list_executions(context: ApiContext, call: Call[ExecutionsQuery, None]) -> Reply:
     """A page of the team's fills, oldest first."""
     query = call.query
-    if query.instrument_id is not None and query.instrument_id not in context.grids:
+    if query.instrument_id is not UNSET and query.instrument_id not in context.grids:
         return unknown_instrument(query.instrument_id)
-    after = None if query.after is None else exec_number(query.after)
+    after = None if query.after is UNSET else exec_number(query.after)
     account, span = call.caller.account, Span(query.from_us, query.to_us)
     page = context.settlement.history.executions(account, query.limit, after, span, _execution_filter(query))
     if page.gone is not None:
@@ -122,22 +124,25 @@ def _past_orders(query: OrdersQuery, account: int, wanted: OrdersWanted, witness
 
 
 def _execution_columns(query: ExecutionsQuery, account: int) -> Mapping[str, str | int]:
-    order_id = None if query.order_id is None else order_number(query.order_id)
+    order_id = UNSET if query.order_id is UNSET else order_number(query.order_id)
     return _columns(
         account, query.instrument_id, query.side, client_order_id=query.client_order_id, order_id=order_id
     )
 
 
 def _columns(
-    account: int, instrument_id: str | None, side: Side | None, **others: str | int | None
+    account: int,
+    instrument_id: str | UnsetType,
+    side: Side | UnsetType,
+    **others: str | int | UnsetType | None,
 ) -> Mapping[str, str | int]:
     asked = {
         "team_id": account,
         "instrument_id": instrument_id,
-        "side": None if side is None else side.value,
+        "side": UNSET if side is UNSET else side.value,
         **others,
     }
-    return {name: value for name, value in asked.items() if value is not None}
+    return {name: value for name, value in asked.items() if isinstance(value, (str, int))}
 
 
 def _orders_wanted(query: OrdersQuery) -> OrdersWanted:
@@ -148,16 +153,16 @@ def _orders_wanted(query: OrdersQuery) -> OrdersWanted:
         command = order.command
         return (
             (final is None or order.status is final)
-            and (instrument_id is None or command.instrument_id == instrument_id)
-            and (side is None or command.side is side)
-            and (client_order_id is None or command.client_order_id == client_order_id)
+            and (instrument_id is UNSET or command.instrument_id == instrument_id)
+            and (side is UNSET or command.side is side)
+            and (client_order_id is UNSET or command.client_order_id == client_order_id)
         )
 
     return OrdersWanted(
         limit=query.limit,
         open=status is OrderFilter.OPEN or status is OrderFilter.ALL,
         finished=status is not OrderFilter.OPEN,
-        after=None if query.after is None else order_number(query.after),
+        after=None if query.after is UNSET else order_number(query.after),
         span=Span(query.from_us, query.to_us),
         matches=matches,
     )
@@ -165,14 +170,14 @@ def _orders_wanted(query: OrdersQuery) -> OrdersWanted:
 
 def _execution_filter(query: ExecutionsQuery) -> Callable[[ExecutionReport], bool]:
     instrument_id, side, client_order_id = query.instrument_id, query.side, query.client_order_id
-    order_id = None if query.order_id is None else order_number(query.order_id)
+    order_id = None if query.order_id is UNSET else order_number(query.order_id)
 
     def matches(report: ExecutionReport) -> bool:
         return (
-            (instrument_id is None or report.instrument_id == instrument_id)
-            and (side is None or report.side is side)
+            (instrument_id is UNSET or report.instrument_id == instrument_id)
+            and (side is UNSET or report.side is side)
             and (order_id is None or report.order_id == order_id)
-            and (client_order_id is None or report.client_order_id == client_order_id)
+            and (client_order_id is UNSET or report.client_order_id == client_order_id)
         )
 
     return matches

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec import UNSET
+
 from exchange.api.auth import Access
 from exchange.api.context import ApiContext
 from exchange.api.history import beyond
@@ -59,13 +61,13 @@ async def list_trades(context: ApiContext, call: Call[TradesQuery, None]) -> Rep
     grid = context.grids.get(instrument_id)
     if grid is None:
         return unknown_instrument(instrument_id)
-    after = None if query.after is None else trade_number(query.after)
+    after = None if query.after is UNSET else trade_number(query.after)
     side = query.side
-    matches = None if side is None else lambda trade: trade.taker_side is side
+    matches = None if side is UNSET else lambda trade: trade.taker_side is side
     span = Span(query.from_us, query.to_us)
     page = context.settlement.history.trades(instrument_id, query.limit, after, span, matches)
     if page.gone is not None:
-        equal = {"instrument_id": instrument_id} | ({} if side is None else {"taker_side": side.value})
+        equal = {"instrument_id": instrument_id} | ({} if side is UNSET else {"taker_side": side.value})
         last = page.gone.number
         asked = Asked(equal=equal, limit=query.limit + 1, witness=last, after=after, up_to=last, span=span)
         page = continued(page, await context.past.trades(asked), query.limit)
