@@ -168,7 +168,8 @@ class Follower:
             self._tell(ProjectionState.HALTED, str(halted))
             if self._is_over():
                 raise _Stopped
-            await self._pause(self._terms.poll_s)
+            # A server voids when it starts, and starts a follower of its own then: this is for others.
+            await self._pause(PROJECTION_RETRY_S)
         raise _Voided
 
     async def _pause(self, seconds: float) -> None:

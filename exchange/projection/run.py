@@ -16,6 +16,8 @@ import msgspec
 from sqlalchemy import URL
 
 from exchange.app import build_core
+from exchange.journal.files import files_in
+from exchange.journal.protocol import JournalMissing
 from exchange.projection.follower import Follower, FollowTerms, Report
 from exchange.projection.projector import ReplayStopped
 from exchange.storage.changes import Offset
@@ -44,6 +46,8 @@ def run_follower(
 
     Raises StorageError, JournalError, JournalReplaced.
     """
+    if not files_in(data_dir).journal.exists():
+        raise JournalMissing(f"there is no game in {data_dir}")
     gc.set_threshold(*_GC_THRESHOLDS)
     # It says at every start that nothing is to be done.
     logging.getLogger("alembic").setLevel(logging.WARNING)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from exchange.app import build_core
+from exchange.journal.batch import Batch
 from exchange.journal.records import decode_batches
 from exchange.model.commands import NewOrder, RegisterTeam, SetPhase
 from exchange.projection.projector import Projector
+from exchange.services.orders.register import OrderRegister
 from exchange.storage.changes import KEPT, Row
 from tests.support.games import played
 from tests.support.session import replay
@@ -20,12 +24,12 @@ KEYS = {
 }
 
 
-async def project(step: int) -> tuple[dict[str, dict[object, Row]], dict[str, list[Row]]]:
+def project(step: int, batches: list[Batch]) -> tuple[dict[str, dict[object, Row]], dict[str, list[Row]]]:
     """Tables of a played game, changes asked for after every ``step`` records."""
     projector = Projector(build_core)
     kept: dict[str, dict[object, Row]] = {name: {} for name in KEPT}
     appended: dict[str, list[Row]] = {}
-    records = list(decode_batches(await played(500)))
+    records = list(decode_batches(batches))
     for number, record in enumerate(records, 1):
         projector.take(record)
         if number % step and number < len(records):
@@ -41,8 +45,9 @@ async def project(step: int) -> tuple[dict[str, dict[object, Row]], dict[str, li
 @pytest.mark.parametrize("step", [1, 7, 100_000])
 async def test_projector_rows_agree_with_the_services(step: int) -> None:
     """Orders with the register, holdings with the ledger, fills and trades with the history."""
-    kept, appended = await project(step)
-    core = replay(await played(500)).core
+    batches = await played(500)
+    kept, appended = project(step, batches)
+    core = replay(batches).core
     for team in core.teams.all():
         account = team.account
         row = kept["teams"][account,]
@@ -62,8 +67,8 @@ async def test_projector_rows_agree_with_the_services(step: int) -> None:
 
 async def test_projector_orders_are_as_the_register_has_them() -> None:
     """Status, quantities, value and the terms as sent; every accepted order has its row."""
-    kept, _ = await project(50)
     batches = await played(500)
+    kept, _ = project(50, batches)
     core = replay(batches).core
     records = [each for each in decode_batches(batches) if isinstance(each.command, NewOrder)]
     assert set(kept["orders"]) == {(record.sequence,) for record in records}
@@ -81,8 +86,8 @@ async def test_projector_orders_are_as_the_register_has_them() -> None:
 
 async def test_projector_has_one_row_for_each_match_phase_and_act() -> None:
     """A trade names both its orders; phases and registrations are those of the journal."""
-    _, appended = await project(50)
     batches = await played(500)
+    _, appended = project(50, batches)
     core, records = replay(batches).core, list(decode_batches(batches))
     for name in core.ledger.positions(1):
         trades = core.settlement.history.trades(name, 10_000).rows
@@ -102,10 +107,19 @@ async def test_projector_has_one_row_for_each_match_phase_and_act() -> None:
     assert acts == registered
 
 
+async def test_projector_needs_no_order_that_the_register_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its rows are the same where finished orders leave the register at once."""
+    batches = await played(500)
+    whole = project(25, batches)
+    monkeypatch.setattr("exchange.app.OrderRegister", partial(OrderRegister, 1))
+    assert project(25, batches) == whole
+
+
 async def test_projector_keeps_keys_and_their_hashes_out() -> None:
     """Nothing in any row is the hash of a key."""
-    kept, appended = await project(100)
-    hashes = {team.key_hash.hex() for team in replay(await played(500)).core.teams.all()}
+    batches = await played(500)
+    kept, appended = project(100, batches)
+    hashes = {team.key_hash.hex() for team in replay(batches).core.teams.all()}
     shown = str(kept) + str(appended)
     assert not [each for each in hashes if each in shown]
     assert "key_hash" not in shown
