@@ -175,6 +175,8 @@ HISTORY_CONNECTIONS: Final = 2
 """Connections on which the server reads what it no longer keeps itself."""
 HISTORY_PENDING: Final = 64
 """Such reads under way or waiting for a connection; one more page is answered without it at once."""
+HISTORY_SLICE: Final = 256
+"""Rows of such a read that are taken from the database in one turn of the loop."""
 HISTORY_S: Final = 2.0
 """Seconds that such a read may take; then the page is answered without it."""
 PROJECTION_DETAIL: Final = 500

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 from sqlalchemy import URL, ColumnElement, Select, Table, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from exchange.base.bounds import HISTORY_CONNECTIONS, HISTORY_S
+from exchange.base.bounds import HISTORY_CONNECTIONS, HISTORY_S, HISTORY_SLICE
 from exchange.model.order import OrderStatus
 from exchange.storage.asked import Asked
 from exchange.storage.database import faults, open_engine
@@ -49,8 +51,7 @@ class HistoryTables:
         async with faults(self._url, HISTORY_S), self._engine.connect() as connection:
             if (await connection.execute(self._witness(name, asked.witness))).first() is None:
                 return None
-            rows = await connection.execute(self._page(name, asked))
-            return [dict(row) for row in rows.mappings()]
+            return await self._rows(connection, name, asked)
 
     async def order(self, account: int, column: str, value: str | int) -> Found | None:
         """The newest order of ``account`` with this ``order_id`` or ``client_order_id`` that has ended."""
@@ -63,6 +64,17 @@ class HistoryTables:
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+    async def _rows(self, connection: AsyncConnection, name: str, asked: Asked) -> list[Found]:
+        key, rows, after = _LISTS[name].key, list[Found](), asked.after
+        while len(rows) < asked.limit:
+            wanted = replace(asked, after=after, limit=min(HISTORY_SLICE, asked.limit - len(rows)))
+            found = (await connection.execute(self._page(name, wanted))).mappings().all()
+            rows += map(dict, found)
+            if len(found) < wanted.limit:
+                break
+            after = rows[-1][key]
+        return rows
 
     def _witness(self, name: str, key: int) -> Select[Any]:
         table = self._schema.table(name)

@@ -80,6 +80,7 @@ async def market(
     tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Market]:
     """With its memory cut short, and the tables behind it."""
+    monkeypatch.setattr("exchange.storage.reader.HISTORY_SLICE", 2)
     monkeypatch.setattr("exchange.app.OrderRegister", partial(OrderRegister, KEPT))
     monkeypatch.setattr("exchange.services.settlement.settlement.History", partial(History, KEPT, KEPT))
     journal = MemoryJournal(random.Random(1))
