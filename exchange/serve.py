@@ -37,6 +37,7 @@ from exchange.metrics import Metrics
 from exchange.model.commands import AcceptLoss
 from exchange.pipeline.health import State
 from exchange.pipeline.recovery import Progress, Recovered, StartError, note_operator_act
+from exchange.pipeline.supervisor import restarted
 from exchange.projection.keeper import ProjectionKeeper
 from exchange.services.game.keys import new_key
 from exchange.storage.progress import ProjectionWatch
@@ -184,7 +185,8 @@ async def _run(
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(listener.run_until_closed)
         if tables is not None:
-            tasks.start_soon(tables.keeper.run)
+            # Not even a machine without room for one more process may end the server.
+            tasks.start_soon(restarted, "projection", tables.keeper.run, _LOG, exchange.metrics)
         async with anyio.create_task_group() as path:
             path.start_soon(exchange.run)
             await listener.wait_listening()

@@ -14,7 +14,7 @@ from typing import Final
 import anyio
 import msgspec
 
-from exchange.base.bounds import PROJECTION_LAG_TOLD_S, PROJECTION_RESTART_S
+from exchange.base.bounds import PROJECTION_DETAIL, PROJECTION_LAG_TOLD_S, PROJECTION_RESTART_S
 from exchange.config import Config
 from exchange.log import get_logger
 from exchange.pipeline.supervisor import every
@@ -29,7 +29,7 @@ _DECODER: Final = msgspec.json.Decoder(ProjectionReport)
 
 
 class ProjectionKeeper:
-    """Life: :meth:`run` as a task of the server, :meth:`stop` when everything is durable."""
+    """Life: :meth:`run`, run anew where it raises, and :meth:`stop` when everything is durable."""
 
     def __init__(self, config: Config, watch: ProjectionWatch) -> None:
         self._config = config
@@ -85,7 +85,12 @@ class ProjectionKeeper:
         assert process.stdout is not None
         followed = False
         async for line in process.stdout:
-            report = _DECODER.decode(line)
+            try:
+                report = _DECODER.decode(line)
+            except msgspec.MsgspecError:
+                # Cut short by a kill, or not from us at all.
+                self._log.warning("projection said something else", line=line[:PROJECTION_DETAIL])
+                continue
             followed = followed or report.state is ProjectionState.FOLLOWING
             if self._watch.told(report):
                 self._log.info("projection", **msgspec.to_builtins(report))
