@@ -22,7 +22,8 @@ COPY --from=build /opt/exchange /opt/exchange
 
 ENV PATH=/opt/exchange/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 USER 10001:10001
-# All that is ever written lies here, so that the root file system can be read-only.
+# All that is ever written lies here, so that the root file system can be read-only: journal.db, head and admin.key,
+# the game itself; projection.db, its SQL tables, unless EXCHANGE_STORAGE__URL names a database.
 VOLUME /data
 EXPOSE 8000
 

@@ -7,7 +7,16 @@ import sys
 
 from bench.report import machine
 
-SECTIONS = ("http_orders", "socket_orders", "matching", "auction", "fanout", "market_data", "coordination")
+SECTIONS = (
+    "http_orders",
+    "socket_orders",
+    "matching",
+    "auction",
+    "fanout",
+    "market_data",
+    "coordination",
+    "projection",
+)
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -61,8 +61,13 @@ def on_server_core() -> list[str]:
 
 
 @contextmanager
-def running_exchange(synchronous: str = "full") -> Iterator[Target]:
-    """A server on an empty game, with the keys of its teams: the first half only buys, the other sells."""
+def running_exchange(
+    synchronous: str = "full", environment: Mapping[str, str] | None = None
+) -> Iterator[Target]:
+    """A server on an empty game, with the keys of its teams: the first half only buys, the other sells.
+
+    Without the SQL projection, unless ``environment`` turns it on.
+    """
     with tempfile.TemporaryDirectory(prefix="exchange-bench-") as folder:
         config = Path(folder) / "bench.toml"
         config.write_text(_RULES.format(synchronous=synchronous))
@@ -70,6 +75,7 @@ def running_exchange(synchronous: str = "full") -> Iterator[Target]:
             Path(folder) / "data",
             ["--config", str(config)],
             prefix=on_server_core(),
+            environment={"EXCHANGE_STORAGE__ENABLED": "false", **(environment or {})},
             log=Path(folder) / "log",
         )
         with server:

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from exchange.api.app import build_api
 from exchange.api.context import ApiContext, ApiSettings
+from exchange.api.past import HistoryReader, NoHistory
 from exchange.api.rate_limits import RateLimits
 from exchange.api.request_ids import RequestIds
 from exchange.api.socket.position_snapshots import PositionSnapshots
@@ -62,6 +63,7 @@ from exchange.services.positions.fees import FeeSchedule
 from exchange.services.positions.ledger import Ledger
 from exchange.services.settlement.settlement import Settlement
 from exchange.services.validation.admission import Admission
+from exchange.storage.progress import ProjectionState, ProjectionWatch
 from exchange.wire.encode_events import PrivateEventWriter
 from exchange.wire.events import PhaseChange, ServerShutdown
 from exchange.wire.orders import price_grids
@@ -110,6 +112,8 @@ class Exchange:
         admin_key: str,
         metrics: Metrics | None = None,
         on_state: Callable[[State], None] = lambda state: None,
+        projection: ProjectionWatch | None = None,
+        past: HistoryReader | None = None,
     ) -> None:
         self.config = config
         self.metrics = metrics or Metrics()
@@ -119,6 +123,8 @@ class Exchange:
         self._tally = AnswerTally()
         self.metrics.registry.register(self._tally)
         self._journal = journal
+        self._projection = projection or ProjectionWatch(lambda: 0, clock, ProjectionState.OFF)
+        self._past = past or NoHistory()
         self._clock = clock
         self._entropy = entropy
         self._admin_key = admin_key
@@ -261,6 +267,8 @@ class Exchange:
             tally=self._tally,
             state_hash=core.state_hash,
             queue_depths=self.path.depths,
+            projection=self._projection.status,
+            past=self._past,
             exposition=self.metrics.exposition,
         )
 
@@ -279,6 +287,15 @@ class Exchange:
             lambda: venue.statistics().dead_entries,
         )
         gauge("journal_sequence", "Last durable sequence", lambda: self._journal.last_sequence)
+        projection = self._projection.status
+        gauge("projection_sequence", "Last sequence in the SQL tables", lambda: projection().sequence)
+        gauge("projection_lag_records", "Records not in the tables yet", lambda: projection().lag_records)
+        gauge("projection_lag_seconds", "Since the first such record", lambda: projection().lag_seconds)
+        gauge(
+            "projection_following",
+            "1 while the projection does its work",
+            lambda: projection().state is ProjectionState.FOLLOWING,
+        )
 
     async def _void(self, recovered: Recovered, sequence: int, reason: str) -> None:
         failure = recovered.failure

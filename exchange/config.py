@@ -105,6 +105,20 @@ class JournalConfig(Section, frozen=True, kw_only=True):
     restart_grace_s: Seconds = 10.0
 
 
+DatabaseUrl = Annotated[
+    str, Meta(max_length=2_000, pattern=r"^(sqlite|postgres|postgresql|mysql|mariadb)(\+[a-z0-9]+)?://")
+]
+
+
+class StorageConfig(Section, frozen=True, kw_only=True):
+    """The SQL projection. Without ``url`` it is an SQLite file in the data directory."""
+
+    enabled: bool = True
+    url: DatabaseUrl | None = None
+    poll_interval_s: Annotated[float, Meta(ge=0.01, le=60)] = 0.1
+    drain_timeout_s: Seconds = 5.0
+
+
 class MarketConfig(Section, frozen=True, kw_only=True):
     """How the market day is kept. What comes of it is journaled, so these may change from start to start."""
 
@@ -135,6 +149,7 @@ class Config(Section, frozen=True, kw_only=True):
     responses: CoordinationConfig = CoordinationConfig()
     limits: LimitsConfig = LimitsConfig()
     journal: JournalConfig = JournalConfig()
+    storage: StorageConfig = StorageConfig()
     market: MarketConfig = MarketConfig()
     game: GameConfig = GameConfig()
 

@@ -78,6 +78,7 @@ class Metrics:
         self.trades = self._counter("trades", "Trades made")
         self.rejections = self._counter("rejections", "Commands refused", "code")
         self.client_gone = self._counter("client_gone", "Requests whose client vanished before its answer")
+        self.history_failures = self._counter("history_failures", "Reads of the past that failed")
         self.task_restarts = self._counter("task_restarts", "Tasks restarted after a failure", "task")
 
     def stage(self, name: str) -> StageMeter:

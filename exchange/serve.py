@@ -17,6 +17,7 @@ from typing import Final
 import anyio
 import uvloop
 
+from exchange.api.sql_history import SqlHistory
 from exchange.api.transport.connections import ProtocolLimits
 from exchange.api.transport.listener import Listener, bind
 from exchange.api.transport.protocol import make_http_protocol
@@ -36,7 +37,10 @@ from exchange.metrics import Metrics
 from exchange.model.commands import AcceptLoss
 from exchange.pipeline.health import State
 from exchange.pipeline.recovery import Progress, Recovered, StartError, note_operator_act
+from exchange.pipeline.supervisor import restarted
+from exchange.projection.keeper import ProjectionKeeper
 from exchange.services.game.keys import new_key
+from exchange.storage.progress import ProjectionWatch
 
 ADMIN_KEY_FILE: Final = "admin.key"
 _ADMIN_KEY: Final = re.compile(rb"[!-~]{16,}")
@@ -109,6 +113,16 @@ def _write_key(path: Path, key: str) -> None:
     written.replace(path)
 
 
+class _Tables:
+    """The SQL tables of a server: the process that writes them, what is known of it, reading them."""
+
+    def __init__(self, config: Config, journal: Journal, clock: Clock, metrics: Metrics) -> None:
+        self.watch = ProjectionWatch(lambda: journal.last_sequence, clock)
+        self.keeper = ProjectionKeeper(config, self.watch)
+        data_dir = Path(config.server.data)
+        self.past = SqlHistory(config.storage.url, data_dir, metrics.history_failures.inc)
+
+
 def run_server(config: Config, acts: Acts, ready: Callable[[Ready], None], progress: Progress) -> int:
     """Serve until SIGINT or SIGTERM; the exit code.
 
@@ -122,6 +136,7 @@ async def _serve(config: Config, acts: Acts, ready: Callable[[Ready], None], pro
     clock, metrics = SystemClock(), Metrics()
     journal = await _open_journal(config, acts, clock, metrics)
     stopping = anyio.Event()
+    tables = _Tables(config, journal, clock, metrics) if config.storage.enabled else None
     # A start that is refused leaves the mark of the crash before it for the start that is not.
     clean = journal.was_clean
     try:
@@ -133,6 +148,8 @@ async def _serve(config: Config, acts: Acts, ready: Callable[[Ready], None], pro
             admin_key=read_or_make_admin_key(Path(config.server.data), SystemEntropy()),
             metrics=metrics,
             on_state=lambda state: stopping.set() if state is State.FAILED else None,
+            projection=None if tables is None else tables.watch,
+            past=None if tables is None else tables.past,
         )
         void = (acts.void, acts.reason) if acts.void is not None else None
         recovered = await exchange.start(void=void, progress=progress)
@@ -141,7 +158,7 @@ async def _serve(config: Config, acts: Acts, ready: Callable[[Ready], None], pro
         _tune_interpreter()
         clean = False
         drained = await _run(
-            exchange, listener, stopping, lambda: ready(_ready(config, listener, recovered, exchange))
+            exchange, listener, tables, stopping, lambda: ready(_ready(config, listener, recovered, exchange))
         )
         clean = drained and exchange.health.state is State.DRAINING
     finally:
@@ -154,7 +171,11 @@ async def _serve(config: Config, acts: Acts, ready: Callable[[Ready], None], pro
 
 
 async def _run(
-    exchange: Exchange, listener: Listener, stopping: anyio.Event, announce: Callable[[], None]
+    exchange: Exchange,
+    listener: Listener,
+    tables: _Tables | None,
+    stopping: anyio.Event,
+    announce: Callable[[], None],
 ) -> bool:
     """Three awaits: listening, until told to stop, drained. Whether it drained in time."""
     drained = False
@@ -163,6 +184,9 @@ async def _run(
         loop.add_signal_handler(number, stopping.set)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(listener.run_until_closed)
+        if tables is not None:
+            # Not even a machine without room for one more process may end the server.
+            tasks.start_soon(restarted, "projection", tables.keeper.run, _LOG, exchange.metrics)
         async with anyio.create_task_group() as path:
             path.start_soon(exchange.run)
             await listener.wait_listening()
@@ -174,6 +198,9 @@ async def _run(
             exchange.stop()
         drained = not path.cancel_scope.cancelled_caught
         listener.close()
+        if tables is not None:
+            tables.keeper.stop()
+            await tables.past.close()
     return drained
 
 

@@ -1,23 +1,30 @@
 """What any test may ask for from outside the repository, and the rule for when it is absent.
 
 On a developer's machine a missing folder or program skips the test, visibly. Where EXCHANGE_REQUIRE_DATA=1 or
-EXCHANGE_REQUIRE_SERVICES=1 is set, as in .ci/run, it fails it.
+EXCHANGE_REQUIRE_SERVICES=1 is set, as in .ci/run, it fails it. A database server is another matter: where
+none listens its tests are skipped, visibly; where one does they run, and fail if it cannot be used.
 """
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 from hypothesis import settings
 
+from tests.support.databases import SERVERS, Database, own_database, unreachable
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 # A deadline per example measures the neighbours on the machine; pytest-timeout bounds the test as a whole.
 settings.register_profile("exchange", deadline=None)
 settings.load_profile("exchange")
+
+# The projection is a process beside each server, and would slow every test that starts one: those that are
+# about it turn it on.
+os.environ.setdefault("EXCHANGE_STORAGE__ENABLED", "false")
 
 
 def _absent(reason: str, required_by: str) -> NoReturn:
@@ -46,3 +53,13 @@ def program() -> Callable[[str], Path]:
         return Path(found)
 
     return find
+
+
+@pytest.fixture(params=sorted(SERVERS))
+async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
+    """An empty database of its own, on each kind of server that is there."""
+    reason = unreachable(request.param)
+    if reason is not None:
+        pytest.skip(reason)
+    async with own_database(request.param, tmp_path) as made:
+        yield made

@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from exchange.api.past import HistoryReader
 from exchange.api.rate_limits import RateLimits
 from exchange.api.request_ids import RequestIds
 from exchange.api.tally import AnswerTally
@@ -31,6 +32,7 @@ from exchange.services.positions.exposure import Exposure
 from exchange.services.positions.ledger import Ledger
 from exchange.services.settlement.settlement import Settlement
 from exchange.services.validation.admission import Admission
+from exchange.storage.progress import ProjectionStatus
 from exchange.wire.orders import PriceGrids, price_grids
 
 API_VERSION: Final = "1"
@@ -71,6 +73,9 @@ class ApiContext:
     tally: AnswerTally
     state_hash: Callable[[], str]
     queue_depths: Callable[[], Mapping[str, int]]
+    projection: Callable[[], ProjectionStatus]
+    past: HistoryReader
+    """What memory no longer keeps."""
     exposition: Callable[[], bytes]
     """The text that ``/metrics`` answers."""
 

@@ -189,6 +189,38 @@ SOCKET_IDLE_S: Final = 10.0
 REPLAY_PROGRESS_RECORDS: Final = 10_000
 """Records between two reports of progress of a replay."""
 
+# --- the SQL projection -----------------------------------------------------------------------------
+PROJECTION_RECORDS: Final = 4_000
+"""Records that one transaction of the projection covers; what comes after them waits in the journal."""
+PROJECTION_RETRY_S: Final = 5.0
+"""Longest wait between two attempts of the projection to reach its database."""
+MAX_PARTITIONS: Final = 1_000
+"""Partitions of one table of the projection; rows of days beyond them go into the last one."""
+STORAGE_BUSY_S: Final = 5.0
+"""Seconds that a locked SQLite file is waited for; then the attempt has failed."""
+STORAGE_CONNECT_S: Final = 5.0
+"""Seconds that a connection to a database may take; then the attempt has failed."""
+STORAGE_STATEMENT_S: Final = 60.0
+"""Seconds that one transaction of the projection may take; then the attempt has failed."""
+HISTORY_CONNECTIONS: Final = 2
+"""Connections on which the server reads what it no longer keeps itself."""
+HISTORY_PENDING: Final = 64
+"""Such reads under way or waiting for a connection; one more page is answered without it at once."""
+HISTORY_SLICE: Final = 256
+"""Rows of such a read that are taken from the database in one turn of the loop."""
+HISTORY_S: Final = 2.0
+"""Seconds that such a read may take; then the page is answered without it."""
+PROJECTION_DETAIL: Final = 500
+"""Characters of what the projection says is wrong; the rest is cut off."""
+PROJECTION_RESTART_S: Final = 30.0
+"""Longest wait before the projection's process is started again."""
+PROJECTION_LAG_TOLD_S: Final = 10.0
+"""Lag above which the server logs that the projection falls behind."""
+EXPORT_ROWS: Final = 10_000
+"""Rows of an export in memory at a time, and in one row group of Parquet."""
+LAG_MARKS: Final = 512
+"""Points by which the projection's lag is measured; at it every other one is forgotten."""
+
 # --- the SDK ----------------------------------------------------------------------------------------
 REQUEST_ATTEMPTS: Final = 5
 """Times one request is sent before the SDK gives up: OutcomeUnknown where it may have taken effect."""

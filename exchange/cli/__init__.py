@@ -9,7 +9,7 @@ import typer
 
 from exchange import __version__
 from exchange.api.context import API_VERSION
-from exchange.cli import demo, flow, journal, serve, settings, simulate, team
+from exchange.cli import demo, export, flow, journal, project, serve, settings, simulate, team
 from exchange.cli.console import say
 
 app = typer.Typer(
@@ -25,6 +25,8 @@ app.command()(flow.flow)
 app.command()(simulate.simulate)
 app.add_typer(team.app, name="team")
 app.command("check-journal")(journal.check_journal)
+app.command()(project.project)
+app.command()(export.export)
 app.add_typer(settings.app, name="config")
 
 

@@ -54,7 +54,7 @@ async def _own_server() -> AsyncIterator[str]:
         server = ServerProcess(
             Path(folder) / "game",
             ("--preset", PRESET),
-            environment={SYNCHRONOUS: synchronous},
+            environment={SYNCHRONOUS: synchronous, "EXCHANGE_STORAGE__ENABLED": "false"},
             own_group=True,
         )
         async with running(server):

@@ -90,6 +90,15 @@ def open_live(path: Path) -> apsw.Connection:
     return _open(path, "mode=ro", apsw.SQLITE_OPEN_READONLY)
 
 
+def open_followed(files: JournalFiles) -> apsw.Connection:
+    """For another process than the writer's, whether or not one runs. Raises as ``open_stopped`` does."""
+    _check_header(files.journal)
+    connection = open_live(files.journal)
+    connection.set_busy_timeout(1000)
+    connection.execute("PRAGMA cell_size_check = ON")
+    return connection
+
+
 def open_writer(path: Path, synchronous: Synchronous) -> apsw.Connection:
     """For the one writer, which holds the directory's lock."""
     connection = _open(path, "mode=rw", apsw.SQLITE_OPEN_READWRITE)

@@ -21,6 +21,7 @@ _BEFORE: Final = (
     " ORDER BY first_sequence DESC LIMIT 1"
 )
 _LAST: Final = "SELECT last_sequence, chain FROM batches ORDER BY first_sequence DESC LIMIT 1"
+_OF_KIND: Final = "SELECT * FROM batches WHERE kind = ? ORDER BY first_sequence"
 _KINDS: Final = frozenset(BatchKind)
 # A flipped bit can turn a blob into text that is no UTF-8, or into one of absurd length.
 _UNREADABLE: Final = (apsw.Error, UnicodeDecodeError, MemoryError)
@@ -70,6 +71,14 @@ def walk(connection: apsw.Connection, verifier: Verifier) -> Iterator[Batch]:
             yield verifier.take(values)
 
 
+def batches_of(connection: apsw.Connection, kind: BatchKind) -> Iterator[Batch]:
+    """Every batch of one kind as stored, not verified."""
+    for row in connection.execute(_OF_KIND, (kind,)).fetchall():
+        if not _is_row(row):
+            raise JournalDamaged(JOURNAL, "a row does not have the columns it was written with")
+        yield Batch(row[0], row[1], kind, row[5])
+
+
 def read_batches(data_dir: Path, after: int = 0) -> Generator[Batch, None, None]:
     """What is durable with a sequence above ``after``, beside a running server, from its process or another.
 
@@ -81,7 +90,7 @@ def read_batches(data_dir: Path, after: int = 0) -> Generator[Batch, None, None]
 
 def walk_after(connection: apsw.Connection, after: int) -> Iterator[Batch]:
     """Verified batches with a sequence above ``after``, from the stored chain of the batch before these."""
-    return walk(connection, _verifier_at(connection, after))
+    return walk(connection, Verifier(*link_before(connection, after)))
 
 
 def last_link(connection: apsw.Connection) -> tuple[object, ...]:
@@ -90,17 +99,18 @@ def last_link(connection: apsw.Connection) -> tuple[object, ...]:
     return (0, GENESIS) if found is None else tuple(found)
 
 
-def _verifier_at(connection: apsw.Connection, after: int) -> Verifier:
+def link_before(connection: apsw.Connection, sequence: int) -> tuple[int, bytes]:
+    """Last sequence and stored chain of the last batch up to ``sequence``, (0, GENESIS) before the first."""
     try:
-        found = connection.execute(_BEFORE, (after,)).fetchone()
+        found = connection.execute(_BEFORE, (sequence,)).fetchone()
     except _UNREADABLE as error:
         raise JournalDamaged(JOURNAL, f"SQLite can't read it: {error}") from error
     if found is None:
-        return Verifier()
-    sequence, chain = found
-    if not isinstance(sequence, int) or not isinstance(chain, bytes):
+        return 0, GENESIS
+    last, chain = found
+    if not isinstance(last, int) or not isinstance(chain, bytes):
         raise JournalDamaged(JOURNAL, "a row does not have the columns it was written with")
-    return Verifier(sequence, chain)
+    return last, chain
 
 
 def _is_row(values: tuple[object, ...]) -> TypeGuard[Row]:

@@ -23,6 +23,8 @@ COMMANDS = (
     ("demo",),
     ("flow",),
     ("check-journal",),
+    ("project",),
+    ("export",),
     ("team",),
     ("team", "add"),
     ("team", "list"),

@@ -9,6 +9,7 @@ import msgspec
 from starlette.types import ASGIApp
 
 from exchange.api.context import ApiContext, ApiSettings
+from exchange.api.past import NoHistory
 from exchange.api.rate_limits import RateLimits
 from exchange.api.request_ids import RequestIds
 from exchange.api.tally import AnswerTally
@@ -26,6 +27,7 @@ from exchange.pipeline.health import Health
 from exchange.pipeline.intake import Intake
 from exchange.pipeline.responses import OrderResponseService
 from exchange.services.game.keys import hash_key
+from exchange.storage.progress import ProjectionState, ProjectionWatch
 from tests.support.markets import empty_markets
 
 ADMIN_KEY = "itg_admin"
@@ -87,6 +89,8 @@ def still_context(limits: RateLimits | None = None, **settings: Any) -> ApiConte
         tally=AnswerTally(),
         state_hash=core.state_hash,
         queue_depths=dict,
+        projection=ProjectionWatch(lambda: 0, clock, ProjectionState.OFF).status,
+        past=NoHistory(),
         exposition=metrics.exposition,
     )
 

@@ -19,6 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from exchange.api.past import HistoryReader
 from exchange.api.transport.connections import ConnectionCounter, ProtocolLimits
 from exchange.api.transport.listener import Listener, bind
 from exchange.api.transport.protocol import make_http_protocol
@@ -189,6 +190,7 @@ async def ws_exchange(
     ping_s: float = 20.0,
     limits: LimitsConfig | None = None,
     responses: CoordinationConfig | None = None,
+    past: HistoryReader | None = None,
 ) -> AsyncIterator[WsExchange]:
     """A running exchange on ``journal``; drained and closed on leaving.
 
@@ -202,7 +204,7 @@ async def ws_exchange(
         limits=limits or LimitsConfig(),
         responses=responses or CoordinationConfig(),
     )
-    exchange = Exchange(config, journal, clock=clock, entropy=entropy, admin_key=ADMIN_KEY)
+    exchange = Exchange(config, journal, clock=clock, entropy=entropy, admin_key=ADMIN_KEY, past=past)
     await exchange.start()
     counter = ConnectionCounter()
     sock = bind("127.0.0.1", 0)

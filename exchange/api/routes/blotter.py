@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from exchange.api.auth import Access
 from exchange.api.context import ApiContext
 from exchange.api.history import beyond
 from exchange.api.operation import AnyCall, Call, Operation, Topic
+from exchange.api.past import continued, filled_up
 from exchange.api.replies import Answered, Reply
 from exchange.api.views import execution_view, order_view, request_view
 from exchange.model.events import ExecutionReport
 from exchange.model.order import OrderStatus
 from exchange.model.page import Span
 from exchange.model.reasons import Category, Code, Refusal, unknown_instrument
+from exchange.model.types import Side
 from exchange.services.orders.listing import OrdersWanted, page_of_orders
 from exchange.services.orders.order import Order
+from exchange.storage.asked import Asked
 from exchange.wire import data
 from exchange.wire.ids import CLIENT_PREFIX, exec_id_text, exec_number, order_id_text, order_number
 from exchange.wire.queries import ExecutionsQuery, NoQuery, OrderFilter, OrdersQuery
@@ -27,6 +30,7 @@ _FINAL: Final[Mapping[OrderFilter, OrderStatus]] = {
     OrderFilter.FILLED: OrderStatus.FILLED,
     OrderFilter.CANCELLED: OrderStatus.CANCELLED,
 }
+_ENDED: Final = tuple(_FINAL.values())
 _UNKNOWN_ORDER: Final = Refusal(
     Category.UNKNOWN, Code.UNKNOWN_ORDER, "No order of this team has this id, or it ended too long ago"
 )
@@ -37,7 +41,7 @@ _UNKNOWN_REQUEST: Final = Refusal(
 
 async def get_order(context: ApiContext, call: Call[NoQuery, None]) -> Reply:
     """One order as it stands."""
-    order = find_order(context, call)
+    order = find_order(context, call) or await _find_past(context, call)
     if order is None:
         return _UNKNOWN_ORDER
     view = order_view(order, context.grids[order.command.instrument_id])
@@ -49,7 +53,12 @@ async def list_orders(context: ApiContext, call: Call[OrdersQuery, None]) -> Rep
     query = call.query
     if query.instrument_id is not UNSET and query.instrument_id not in context.grids:
         return unknown_instrument(query.instrument_id)
-    page = page_of_orders(context.register, call.caller.account, _orders_wanted(query))
+    wanted = _orders_wanted(query)
+    page = page_of_orders(context.register, call.caller.account, wanted)
+    witness = context.register.first_finished(call.caller.account)
+    if page.gone is not None and witness is not None:
+        asked = _past_orders(query, call.caller.account, wanted, witness)
+        page = filled_up(page, await context.past.orders(asked), query.limit)
     views = [order_view(order, context.grids[order.command.instrument_id]) for order in page.rows]
     cursor = views[-1].order_id if page.has_more else None
     limited = beyond(page.gone, order_id_text)
@@ -62,9 +71,12 @@ async def list_executions(context: ApiContext, call: Call[ExecutionsQuery, None]
     if query.instrument_id is not UNSET and query.instrument_id not in context.grids:
         return unknown_instrument(query.instrument_id)
     after = None if query.after is UNSET else exec_number(query.after)
-    page = context.settlement.history.executions(
-        call.caller.account, query.limit, after, Span(query.from_us, query.to_us), _execution_filter(query)
-    )
+    account, span = call.caller.account, Span(query.from_us, query.to_us)
+    page = context.settlement.history.executions(account, query.limit, after, span, _execution_filter(query))
+    if page.gone is not None:
+        last, equal = page.gone.number, _execution_columns(query, account)
+        asked = Asked(equal=equal, limit=query.limit + 1, witness=last, after=after, up_to=last, span=span)
+        page = continued(page, await context.past.executions(asked), query.limit)
     views = [execution_view(report, context.grids[report.instrument_id]) for report in page.rows]
     cursor = views[-1].exec_id if page.has_more else None
     limited = beyond(page.gone, exec_id_text)
@@ -87,6 +99,50 @@ def find_order(context: ApiContext, call: AnyCall) -> Order | None:
         number = order_number(name)
     order = None if number is None else context.register.get(number)
     return order if order is not None and order.command.account == account else None
+
+
+async def _find_past(context: ApiContext, call: AnyCall) -> Order | None:
+    account, name = call.caller.account, call.path["order_id"]
+    if not name.startswith(CLIENT_PREFIX):
+        number = order_number(name)
+        return None if number is None else await context.past.order(account, number)
+    client_order_id = name.removeprefix(CLIENT_PREFIX)
+    known = context.register.by_client_id(account, client_order_id)
+    return await context.past.order(account, client_order_id if known is None else known.order_id)
+
+
+def _past_orders(query: OrdersQuery, account: int, wanted: OrdersWanted, witness: int) -> Asked:
+    final = _FINAL.get(query.status)
+    return Asked(
+        equal=_columns(account, query.instrument_id, query.side, client_order_id=query.client_order_id),
+        limit=query.limit + 1,
+        witness=witness,
+        after=wanted.after,
+        span=wanted.span,
+        statuses=tuple(each.value for each in _ENDED if final in (None, each)),
+    )
+
+
+def _execution_columns(query: ExecutionsQuery, account: int) -> Mapping[str, str | int]:
+    order_id = UNSET if query.order_id is UNSET else order_number(query.order_id)
+    return _columns(
+        account, query.instrument_id, query.side, client_order_id=query.client_order_id, order_id=order_id
+    )
+
+
+def _columns(
+    account: int,
+    instrument_id: str | UnsetType,
+    side: Side | UnsetType,
+    **others: str | int | UnsetType | None,
+) -> Mapping[str, str | int]:
+    asked = {
+        "team_id": account,
+        "instrument_id": instrument_id,
+        "side": UNSET if side is UNSET else side.value,
+        **others,
+    }
+    return {name: value for name, value in asked.items() if isinstance(value, (str, int))}
 
 
 def _orders_wanted(query: OrdersQuery) -> OrdersWanted:
@@ -136,7 +192,10 @@ ROUTES: Final = (
         access=Access.TEAM,
         handler=get_order,
         summary="One order as it stands",
-        description="Live orders, and the last 10,000 finished ones of the team.",
+        description=(
+            "Live orders, the last 10,000 finished ones of the team, and every older one from the SQL tables,"
+            " where these are kept."
+        ),
         data=data.OrderView,
         has_order_id=True,
         codes=(Code.UNKNOWN_ORDER,),
@@ -151,8 +210,8 @@ ROUTES: Final = (
         summary="The team's orders, newest first",
         description=(
             "Open orders unless `status` asks for others; an order in flight is open. Of finished ones the"
-            " last 10,000 are kept: a page that may lack some says so in `limited`, with the code"
-            " `HISTORY_LIMITED`."
+            " last 10,000 are in memory, older ones come from the SQL tables: a page that may lack some says"
+            " so in `limited`, with the code `HISTORY_LIMITED`."
         ),
         query=OrdersQuery,
         data=data.OrderList,
@@ -167,9 +226,9 @@ ROUTES: Final = (
         handler=list_executions,
         summary="The team's fills, oldest first",
         description=(
-            "To follow them, ask again with `after` set to the last `exec_id` seen. The last 10,000 are kept:"
-            " a page that may lack some before its first says so in `limited`, with the code"
-            " `HISTORY_LIMITED`."
+            "To follow them, ask again with `after` set to the last `exec_id` seen. The last 10,000 are in"
+            " memory, older ones come from the SQL tables: a page that may lack some before its first says so"
+            " in `limited`, with the code `HISTORY_LIMITED`."
         ),
         query=ExecutionsQuery,
         data=data.ExecutionList,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from exchange.api.auth import Access
 from exchange.api.context import ApiContext
 from exchange.api.operation import Call, Operation, Topic
@@ -11,6 +13,7 @@ from exchange.api.replies import Answered, Document, Reply
 from exchange.metrics import CONTENT_TYPE
 from exchange.model.reasons import Code
 from exchange.pipeline.health import State
+from exchange.storage.progress import ProjectionState
 from exchange.wire import data
 from exchange.wire.queries import NoQuery
 
@@ -28,7 +31,14 @@ async def get_live(context: ApiContext, call: Call[NoQuery, None]) -> Reply:
 
 async def get_ready(context: ApiContext, call: Call[NoQuery, None]) -> Reply:
     """Success when commands are taken; else the refusal they would get."""
-    return context.health.refusal() or Answered(data.Health(status=_OK))
+    refusal = context.health.refusal()
+    if refusal is not None:
+        return refusal
+    projection = context.projection()
+    if projection.state is ProjectionState.OFF:
+        return Answered(data.Health(status=_OK))
+    checks = {"projection": msgspec.to_builtins(projection)}
+    return Answered(data.Health(status=_OK, checks=checks))
 
 
 async def get_metrics(context: ApiContext, call: Call[NoQuery, None]) -> Reply:
@@ -57,7 +67,10 @@ ROUTES: Final = (
         access=Access.PUBLIC,
         handler=get_ready,
         summary="Whether orders are taken",
-        description="The refusal, where there is one, is what any command would get now.",
+        description=(
+            "The refusal, where there is one, is what any command would get now. `checks.projection` tells"
+            " how far the SQL tables are; they never make the exchange unready."
+        ),
         data=data.Health,
         codes=(Code.OVERLOADED, Code.VENUE_HALTED, Code.SHUTTING_DOWN, Code.JOURNAL_FAILED),
     ),

@@ -10,11 +10,13 @@ from exchange.api.auth import Access
 from exchange.api.context import ApiContext
 from exchange.api.history import beyond
 from exchange.api.operation import Call, Operation, Topic
+from exchange.api.past import continued
 from exchange.api.replies import Answered, Reply
 from exchange.api.views import candle_view, instrument_view, trade_view
 from exchange.model.page import Gone, Span
 from exchange.model.reasons import Code, unknown_instrument
 from exchange.model.types import Phase
+from exchange.storage.asked import Asked
 from exchange.wire import data
 from exchange.wire.ids import trade_id_text, trade_number
 from exchange.wire.queries import CandlesQuery, NoQuery, OrderbookQuery, TradesQuery
@@ -63,6 +65,11 @@ async def list_trades(context: ApiContext, call: Call[TradesQuery, None]) -> Rep
     matches = None if side is UNSET else lambda trade: trade.taker_side is side
     span = Span(query.from_us, query.to_us)
     page = context.settlement.history.trades(instrument_id, query.limit, after, span, matches)
+    if page.gone is not None:
+        equal = {"instrument_id": instrument_id} | ({} if side is UNSET else {"taker_side": side.value})
+        last = page.gone.number
+        asked = Asked(equal=equal, limit=query.limit + 1, witness=last, after=after, up_to=last, span=span)
+        page = continued(page, await context.past.trades(asked), query.limit)
     views = [trade_view(trade, grid) for trade in page.rows]
     cursor = views[-1].trade_id if page.has_more else None
     limited = beyond(page.gone, trade_id_text)
@@ -122,8 +129,8 @@ ROUTES: Final = (
         handler=list_trades,
         summary="Trades of an instrument, oldest first",
         description=(
-            "`side` is the taker's. The last 10,000 are kept: a page that may lack some before its first says"
-            " so in `limited`, with the code `HISTORY_LIMITED`."
+            "`side` is the taker's. The last 10,000 are in memory, older ones come from the SQL tables: a"
+            " page that may lack some before its first says so in `limited`, with the code `HISTORY_LIMITED`."
         ),
         query=TradesQuery,
         data=data.TradeList,

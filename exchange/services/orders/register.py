@@ -243,6 +243,11 @@ class OrderRegister:
             return None
         return Gone(team.gone.order_id, team.gone.timestamp_us)
 
+    def first_finished(self, account: int) -> int | None:
+        """Of the finished orders still kept the one that ended first: after all those that are not."""
+        team = self._teams.get(account)
+        return team.finished[0] if team is not None and team.finished else None
+
     def state(self) -> object:
         """Canonical content for the state hash: encode it before the next command, it is not a copy."""
         return {

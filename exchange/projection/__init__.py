@@ -1,0 +1,1 @@
+"""The follower: a process that replays the journal and writes what happened into SQL tables."""

@@ -1,0 +1,1 @@
+"""The SQL projection: tables that anyone can query, their migrations, writing and reading them."""

@@ -1,0 +1,1 @@
+"""Migrations of the projection's tables, run by Alembic from within the program."""
