@@ -37,7 +37,7 @@ class Checker:
     """Knows what must come of the durable records, life after life. What is wrong raises AssertionError."""
 
     def __init__(self, prevention: SelfTradePrevention) -> None:
-        self.oracle = Oracle(prevention is SelfTradePrevention.CANCEL_TAKER)
+        self.oracle = Oracle(prevention)
         self.fees: dict[int, Fees] = {}
         self.books = Books(self.fees)
         self.roles: dict[int, str] = {}

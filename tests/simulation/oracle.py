@@ -5,15 +5,15 @@ from __future__ import annotations
 from exchange.model.commands import AmendOrder, NewOrder, Record, SetPhase
 from exchange.model.events import AnyVenueEvent, PhaseChanged
 from exchange.model.phases import PHASES
-from exchange.model.types import CancelReason, Phase
+from exchange.model.types import CancelReason, Phase, SelfTradePrevention
 from tests.oracle.book import OracleVenue
 
 
 class Oracle(OracleVenue):
     """``market`` is the phase of the whole market, ``own`` those of single instruments."""
 
-    def __init__(self, prevent_self_trade: bool) -> None:
-        super().__init__(prevent_self_trade)
+    def __init__(self, prevention: SelfTradePrevention) -> None:
+        super().__init__(prevention)
         self.market = Phase.CONTINUOUS
         self.own: dict[str, Phase] = {}
 
@@ -47,4 +47,6 @@ class Oracle(OracleVenue):
         for each in self._references if name is None else [name]:
             if PHASES[self.phase_of(each)].ends_calls:
                 events += self._uncross(sequence, each)
+            self.phase = self.phase_of(each)
+            events += self._run_stops(each)
         return events
