@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from pathlib import Path
 from typing import Final
@@ -11,6 +11,7 @@ from typing import Final
 import anyio
 from starlette.types import ASGIApp
 
+from exchange import __version__
 from exchange.api.app import build_api
 from exchange.api.context import ApiContext, ApiSettings
 from exchange.api.rate_limits import RateLimits
@@ -23,14 +24,14 @@ from exchange.api.transport.gone import ClientGone
 from exchange.base.bounds import SWITCH_CHECK_S
 from exchange.base.clock import Clock
 from exchange.base.entropy import Entropy
-from exchange.config import Config
+from exchange.config import Config, settings_in_force
 from exchange.engine.market_day import Timers
 from exchange.engine.venue import Venue
 from exchange.journal.protocol import Journal, JournalMissing
 from exchange.journal.stopped import StoppedJournal
 from exchange.log import get_logger
 from exchange.metrics import Metrics
-from exchange.model.commands import CancelOrders, SetPhase, Void
+from exchange.model.commands import CancelOrders, Configuration, NoteConfiguration, SetPhase, Void
 from exchange.model.roles import Role
 from exchange.model.rules import GameRules
 from exchange.pipeline.book_feed import BookFeed
@@ -52,7 +53,7 @@ from exchange.pipeline.recovery import (
 )
 from exchange.pipeline.streams import PHASE_CHANNEL, PhaseFeed
 from exchange.pipeline.supervisor import every
-from exchange.services.game.keys import hash_key
+from exchange.services.game.keys import hash_key, key_id
 from exchange.services.game.teams import TeamRegistry
 from exchange.services.orders.register import OrderRegister
 from exchange.services.positions.exposure import Exposure
@@ -107,6 +108,7 @@ class Exchange:
         entropy: Entropy,
         admin_key: str,
         metrics: Metrics | None = None,
+        snapshots: Sequence[Path] = (),
         on_state: Callable[[State], None] = lambda state: None,
     ) -> None:
         self.config = config
@@ -120,6 +122,7 @@ class Exchange:
         self._clock = clock
         self._entropy = entropy
         self._admin_key = admin_key
+        self._snapshots = snapshots
         self._log = get_logger("exchange")
         self.market_clock: MarketClock
         self.core: Core
@@ -132,11 +135,12 @@ class Exchange:
         self, *, void: tuple[int, str] | None = None, progress: Progress = lambda records: None
     ) -> Recovered:
         """Open or replay the game and build everything around it. ``void`` is a sequence and a reason."""
-        rules = await open_game(self._journal, self.config.rules(), build_core, self._clock)
-        recovered = recover(self._journal, rules, build_core, progress=progress)
+        configuration = self._configuration()
+        rules = await open_game(self._journal, self.config.rules(), build_core, self._clock, configuration)
+        recovered = self._recover(rules, progress)
         if void is not None:
             await self._void(recovered, *void)
-            recovered = recover(self._journal, rules, build_core, progress=progress)
+            recovered = self._recover(rules, progress)
         self.core = recovered.core
         self.guards = Guards(self._submit_unwatched, self._clock)
         hub = self.hub = Hub(FRAMERS, self.guards.lost)
@@ -159,6 +163,13 @@ class Exchange:
         self._observe(hub, publisher)
         self._take_up(recovered)
         return recovered
+
+    def _recover(self, rules: GameRules, progress: Progress) -> Recovered:
+        return recover(self._journal, rules, build_core, snapshots=self._snapshots, progress=progress)
+
+    def _configuration(self) -> Configuration:
+        admin_key_id = key_id(hash_key(self._admin_key))
+        return Configuration(__version__, admin_key_id, settings_in_force(self.config))
 
     async def run(self) -> None:
         """Until :meth:`stop`, with everything accepted before it settled and published."""
@@ -276,6 +287,7 @@ class Exchange:
             self._log.critical("replay failed, read-only", sequence=failure.sequence, error=failure.error)
             self.health.halt(f"replay fails at sequence {failure.sequence} ({failure.error})")
             return
+        self._note_configuration()
         self._carry_out_guards()
         crashed = not self._journal.was_clean
         if crashed:
@@ -287,6 +299,11 @@ class Exchange:
             self._log.warning("market halted, cancels are taken", reopens_after_s=grace_s)
         self.market_clock.start(crashed=crashed and grace_s > 0)
         self.health.run()
+
+    def _note_configuration(self) -> None:
+        configuration = self._configuration()
+        if self.core.settlement.audit.configuration != configuration:
+            self.path.submit_system(NoteConfiguration(configuration))
 
     def _submit_unwatched(self, command: CancelOrders) -> None:
         self.path.submit_distinct(command)

@@ -30,6 +30,7 @@ from exchange.config import Config
 from exchange.journal.files import files_in
 from exchange.journal.protocol import Journal, JournalMissing
 from exchange.journal.repair import accept_loss
+from exchange.journal.snapshots import snapshot_paths
 from exchange.journal.sqlite import SqliteJournal
 from exchange.log import get_logger
 from exchange.metrics import Metrics
@@ -132,6 +133,7 @@ async def _serve(config: Config, acts: Acts, ready: Callable[[Ready], None], pro
             entropy=SystemEntropy(),
             admin_key=read_or_make_admin_key(Path(config.server.data), SystemEntropy()),
             metrics=metrics,
+            snapshots=snapshot_paths(Path(config.server.data)),
             on_state=lambda state: stopping.set() if state is State.FAILED else None,
         )
         void = (acts.void, acts.reason) if acts.void is not None else None

@@ -38,7 +38,7 @@ Level: TypeAlias = tuple[int, int]
 """Price in ticks and the lots that rest there."""
 
 
-class RestingOrder(msgspec.Struct, gc=False):
+class RestingOrder(msgspec.Struct, array_like=True, gc=False):
     """An order in the book. ``quantity`` is its total (FIX OrderQty), ``entry`` its integer in the heap."""
 
     order_id: int
@@ -148,6 +148,14 @@ class BookSide:
         """Every order, the one that trades first first."""
         return (self.queue[entry] for entry in sorted(self.queue))
 
+    def load(self, orders: list[RestingOrder]) -> None:
+        """Take over the orders of a snapshot, as an empty side."""
+        totals = self.totals
+        for order in orders:
+            self.queue[order.entry] = order
+            totals[order.price_ticks] = totals.get(order.price_ticks, 0) + order.remaining
+        self.rebuild()
+
     def clear(self) -> None:
         """Remove every order."""
         self.queue.clear()
@@ -165,6 +173,16 @@ def best_levels(bids: dict[int, int], asks: dict[int, int], limit: int) -> Depth
         tuple((price, bids[price]) for price in nlargest(limit, bids)),
         tuple((price, asks[price]) for price in nsmallest(limit, asks)),
     )
+
+
+class BookSnapshot(msgspec.Struct, frozen=True, array_like=True):
+    """The whole book of one instrument."""
+
+    instrument_id: str
+    bids: list[RestingOrder]
+    asks: list[RestingOrder]
+    last_trade_ticks: int
+    has_auction_only: bool
 
 
 class Book:
@@ -223,6 +241,25 @@ class Book:
             [_order_state(order) for order in self.bids.orders()],
             [_order_state(order) for order in self.asks.orders()],
         ]
+
+    def snapshot(self) -> BookSnapshot:
+        """Everything, to be encoded before the next command: it is not a copy."""
+        return BookSnapshot(
+            self.instrument_id,
+            list(self.bids.queue.values()),
+            list(self.asks.queue.values()),
+            self.last_trade_ticks,
+            self.has_auction_only,
+        )
+
+    def load(self, snapshot: BookSnapshot) -> None:
+        """Take over a snapshot, as an empty book."""
+        self.bids.load(snapshot.bids)
+        self.asks.load(snapshot.asks)
+        for order in (*snapshot.bids, *snapshot.asks):
+            self.by_account[order.account][order.order_id] = order
+        self.last_trade_ticks = snapshot.last_trade_ticks
+        self.has_auction_only = snapshot.has_auction_only
 
 
 def _order_state(order: RestingOrder) -> list[int]:

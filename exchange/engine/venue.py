@@ -11,7 +11,15 @@ import msgspec
 from exchange.base.bounds import AUCTION_SLICE
 from exchange.engine.auction import Clearing, indicative, uncross
 from exchange.engine.bands import market_order_price, price_bands
-from exchange.engine.book import MARKET_ASK, MARKET_BID, MAX_SEQUENCE, BestPrices, Book, Depth
+from exchange.engine.book import (
+    MARKET_ASK,
+    MARKET_BID,
+    MAX_SEQUENCE,
+    BestPrices,
+    Book,
+    BookSnapshot,
+    Depth,
+)
 from exchange.engine.matching import Matcher, TradeCounter
 from exchange.model.commands import (
     AmendOrder,
@@ -25,7 +33,7 @@ from exchange.model.commands import (
     SetPhase,
 )
 from exchange.model.events import AnyVenueEvent, Cancelled, PhaseChanged
-from exchange.model.phases import MarketPhases, Matching, first_phase
+from exchange.model.phases import MarketPhases, Matching, PhasesSnapshot, first_phase
 from exchange.model.rules import GameRules
 from exchange.model.types import CancelReason, Phase, SelfTradePrevention, Side, TimeInForce
 
@@ -42,6 +50,14 @@ class VenueStatistics(msgspec.Struct, frozen=True):
     dead_entries: int
 
 
+class VenueSnapshot(msgspec.Struct, frozen=True, array_like=True):
+    """The whole venue; books in the order of the rules."""
+
+    phases: PhasesSnapshot
+    last_trade_id: int
+    books: list[BookSnapshot]
+
+
 class Venue:
     """A function of the records applied to it. What validate lets through, it never refuses: it asserts."""
 
@@ -56,8 +72,7 @@ class Venue:
         self._matchers = {
             instrument_id: Matcher(book, self._trades, prevent) for instrument_id, book in self._books.items()
         }
-        for matcher in self._matchers.values():
-            matcher.in_call = not self._phases.is_plain
+        self._follow_phases(self._matchers.values())
 
     def apply(self, record: Record) -> list[AnyVenueEvent]:
         """Carry out a command; gives its events in the order in which they happened."""
@@ -131,6 +146,20 @@ class Venue:
         """Canonical content for the state hash: equal for equal venues, however they came about."""
         return [self._phases.state(), self._trades.last, [book.state() for book in self._books.values()]]
 
+    def snapshot(self) -> VenueSnapshot:
+        """Everything, to be encoded before the next command: it is not a copy."""
+        books = [book.snapshot() for book in self._books.values()]
+        return VenueSnapshot(self._phases.snapshot(), self._trades.last, books)
+
+    def load(self, snapshot: VenueSnapshot) -> None:
+        """Take over a snapshot, as an empty venue with the same rules."""
+        self._phases.load(snapshot.phases)
+        self._trades.last = snapshot.last_trade_id
+        for book, saved in zip(self._books.values(), snapshot.books, strict=True):
+            assert book.instrument_id == saved.instrument_id
+            book.load(saved)
+        self._follow_phases(self._matchers.values())
+
     def statistics(self) -> VenueStatistics:
         """Sizes of the books, for metrics."""
         sides = [side for book in self._books.values() for side in (book.bids, book.asks)]
@@ -197,6 +226,11 @@ class Venue:
             for order_id, matcher in sorted(found.items())
             for event in matcher.cancel(account, order_id, reason)
         ]
+
+    def _follow_phases(self, matchers: Iterable[Matcher]) -> None:
+        for matcher in matchers:
+            rule = self._phases.rule_of(matcher.book.instrument_id)
+            matcher.in_call = rule.match is not Matching.CONTINUOUS
 
     def _matchers_within(self, scope: CancelScope) -> Iterable[Matcher]:
         if scope.instrument_id is None:

@@ -1,4 +1,4 @@
-"""The journal of a stopped server, for whoever only reads."""
+"""The journal for whoever only reads: of a stopped server, or beside a running one."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from exchange.journal.database import open_stopped
 from exchange.journal.files import files_in
 from exchange.journal.head import read as read_head
 from exchange.journal.lock import DirectoryLock
-from exchange.journal.protocol import JournalBehindHead, JournalMissing
-from exchange.journal.reader import walk_after
+from exchange.journal.protocol import JournalBehindHead, JournalLocked, JournalMissing
+from exchange.journal.reader import chain_at, read_batches, stored_chain, walk_after
 
 
 class StoppedJournal:
@@ -36,3 +36,36 @@ class StoppedJournal:
             head = read_head(self._files.head)
         if head is not None and reached < head.sequence:
             raise JournalBehindHead(reached, head)
+
+    def chain_at(self, sequence: int) -> bytes | None:
+        """See ``Journal``."""
+        with DirectoryLock(self._data_dir, shared=True), closing(open_stopped(self._files)) as connection:
+            return stored_chain(connection, sequence)
+
+
+class LiveJournal:
+    """Reads what is durable, verified, beside a running server or without one; locks nobody out."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+        if not files_in(data_dir).journal.exists():
+            raise JournalMissing(f"there is no journal in {data_dir}")
+
+    def read(self, after: int = 0, kind: BatchKind | None = None) -> Iterator[Batch]:
+        """See ``Journal``."""
+        batches = read_batches(self._data_dir, after)
+        return (batch for batch in batches if kind is None or batch.kind is kind)
+
+    def chain_at(self, sequence: int) -> bytes | None:
+        """See ``Journal``."""
+        return chain_at(self._data_dir, sequence)
+
+
+def open_readable(data_dir: Path) -> StoppedJournal | LiveJournal:
+    """Whichever suits, with a running server or without. Raises JournalMissing."""
+    stopped = StoppedJournal(data_dir)
+    try:
+        DirectoryLock(data_dir, shared=True).release()
+    except JournalLocked:
+        return LiveJournal(data_dir)
+    return stopped

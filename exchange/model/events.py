@@ -117,7 +117,7 @@ AnyVenueEvent: TypeAlias = (
 )
 
 
-class PrivateEvent(msgspec.Struct, frozen=True, gc=False):
+class PrivateEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Base of what one team is told. Fields as in :mod:`exchange.wire.events`, in integers."""
 
     account: int
@@ -135,7 +135,7 @@ class OrderEvent(PrivateEvent, frozen=True, gc=False):
     side: Side
 
 
-class NewOrderAck(OrderEvent, frozen=True, gc=False):
+class NewOrderAck(OrderEvent, frozen=True, tag=0, gc=False):
     """``price_ticks`` is None for a market order."""
 
     order_type: OrderType
@@ -144,7 +144,7 @@ class NewOrderAck(OrderEvent, frozen=True, gc=False):
     quantity: int
 
 
-class ExecutionReport(OrderEvent, frozen=True, gc=False):
+class ExecutionReport(OrderEvent, frozen=True, tag=1, gc=False):
     """One fill: one order's half of a trade. ``fees`` in money, signed."""
 
     exec_id: int
@@ -158,7 +158,7 @@ class ExecutionReport(OrderEvent, frozen=True, gc=False):
     auction_id: int | None = None
 
 
-class OrderAmended(OrderEvent, frozen=True, gc=False):
+class OrderAmended(OrderEvent, frozen=True, tag=2, gc=False):
     """``quantity`` is the new total."""
 
     price_ticks: int
@@ -167,7 +167,7 @@ class OrderAmended(OrderEvent, frozen=True, gc=False):
     remaining_quantity: int
 
 
-class OrderCancelled(OrderEvent, frozen=True, gc=False):
+class OrderCancelled(OrderEvent, frozen=True, tag=3, gc=False):
     """``cancelled_quantity`` lots were given up; ``price_ticks`` is None for a market order."""
 
     price_ticks: int | None
@@ -176,7 +176,7 @@ class OrderCancelled(OrderEvent, frozen=True, gc=False):
     reason: CancelReason
 
 
-class PositionUpdate(PrivateEvent, frozen=True, gc=False):
+class PositionUpdate(PrivateEvent, frozen=True, tag=4, gc=False):
     """After each fill. ``cost`` is the total cost of what is open, with the sign of the position; all but
     ``position`` is money. ``cash`` and ``fees`` are those of the whole account.
     """

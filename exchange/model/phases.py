@@ -66,12 +66,19 @@ def first_phase(rules: GameRules) -> Phase:
     return Phase.CONTINUOUS if rules.schedule is None else Phase.CLOSED
 
 
-class PhaseMark(msgspec.Struct, frozen=True):
+class PhaseMark(msgspec.Struct, frozen=True, array_like=True):
     """A phase, why, and since when; ``since_us`` is None for the phase a game begins with."""
 
     phase: Phase
     reason: str
     since_us: int | None
+
+
+class PhasesSnapshot(msgspec.Struct, frozen=True, array_like=True):
+    """Where the market stands, and the instruments that stand elsewhere."""
+
+    market: PhaseMark
+    instruments: dict[str, PhaseMark]
 
 
 class MarketPhases:
@@ -123,6 +130,16 @@ class MarketPhases:
     def state(self) -> object:
         """Canonical content for the state hash."""
         return [self.market, sorted(self.instruments.items())]
+
+    def snapshot(self) -> PhasesSnapshot:
+        """Everything, to be encoded before the next command: it is not a copy."""
+        return PhasesSnapshot(self.market, self.instruments)
+
+    def load(self, snapshot: PhasesSnapshot) -> None:
+        """Take over a snapshot."""
+        self.instruments.clear()
+        self.instruments.update(snapshot.instruments)
+        self._enter(snapshot.market)
 
     def _enter(self, market: PhaseMark) -> None:
         self.market = market

@@ -1,9 +1,14 @@
-"""State = replay(journal): the same code, the same events, the same numbers."""
+"""State = replay(journal): the same code, the same events, the same numbers.
+
+A snapshot is the state at a place in the journal, so that only what follows has to be replayed. One that is
+damaged, or not of this journal, these rules and this program, is passed over: then an older one, then none.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -13,9 +18,11 @@ from exchange.base.clock import Clock
 from exchange.journal.batch import Batch, BatchKind
 from exchange.journal.protocol import Journal
 from exchange.journal.records import decode_batches, encode_batch
-from exchange.model.commands import AcceptLoss, OpenGame, Record, Void
+from exchange.journal.snapshots import SnapshotHead, read_snapshot, sequence_of
+from exchange.model.commands import AcceptLoss, Configuration, OpenGame, Record, Void
 from exchange.model.rules import GameRules
 from exchange.pipeline.core import Core
+from exchange.pipeline.state import code_digest, load_state, rules_digest
 from exchange.pipeline.streams import PrivateStreams
 
 CoreFactory = Callable[[GameRules], Core]
@@ -27,6 +34,7 @@ class Readable(Protocol):
     """A journal, or that of a stopped server."""
 
     def read(self, after: int = 0, kind: BatchKind | None = None) -> Iterator[Batch]: ...
+    def chain_at(self, sequence: int) -> bytes | None: ...
 
 
 class ReplayFailure(msgspec.Struct, frozen=True):
@@ -38,12 +46,22 @@ class ReplayFailure(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """``core`` stands before ``failure.sequence`` when there is a failure, else after the whole journal."""
+    """``core`` stands before ``failure.sequence`` when there is a failure, else after the whole journal.
+
+    ``records`` were replayed, on top of the snapshot of sequence ``snapshot``, 0 for none. ``passed_over``
+    says which snapshots were not used, and why.
+    """
 
     core: Core
     streams: PrivateStreams
     records: int
     failure: ReplayFailure | None = None
+    snapshot: int = 0
+    passed_over: tuple[str, ...] = ()
+
+
+class SnapshotUnfit(Exception):
+    """A snapshot is intact, and not of this game or this program."""
 
 
 class StartError(Exception):
@@ -64,7 +82,13 @@ def journal_rules(journal: Readable) -> GameRules | None:
     return first.command.rules
 
 
-async def open_game(journal: Journal, wanted: GameRules, build: CoreFactory, clock: Clock) -> GameRules:
+async def open_game(
+    journal: Journal,
+    wanted: GameRules,
+    build: CoreFactory,
+    clock: Clock,
+    configuration: Configuration | None = None,
+) -> GameRules:
     """The rules of the game in ``journal``; an empty journal gets ``wanted`` as its first record.
 
     Raises StartError when ``wanted`` make no sense, or are not the rules the game began with.
@@ -75,7 +99,7 @@ async def open_game(journal: Journal, wanted: GameRules, build: CoreFactory, clo
             build(wanted)
         except ValueError as error:
             raise StartError(f"these rules cannot be played: {error}") from error
-        await journal.append(encode_batch([Record(1, clock.now_us(), OpenGame(wanted))]))
+        await journal.append(encode_batch([Record(1, clock.now_us(), OpenGame(wanted, configuration))]))
         return wanted
     if found != wanted:
         names = [name for name in wanted.__struct_fields__ if getattr(wanted, name) != getattr(found, name)]
@@ -98,14 +122,18 @@ def recover(
     rules: GameRules,
     build: CoreFactory,
     *,
+    snapshots: Sequence[Path] = (),
     until: int | None = None,
     progress: Progress = lambda records: None,
 ) -> Recovered:
-    """Replay up to ``until``. A command that raises stops the replay *before* it, in a fresh state."""
-    voided = frozenset(_voids(journal))
-    core, streams = build(rules), PrivateStreams()
-    count = 0
-    for record in _records(journal, until):
+    """Replay up to ``until``, from the first of ``snapshots`` (newest first) that fits.
+
+    A command that raises stops the replay *before* it, in a fresh state.
+    """
+    voided = dict(_voids(journal))
+    start = _begin(journal, rules, build, snapshots, until, voided)
+    core, streams, count = start.core, start.streams, 0
+    for record in _records(journal, start.snapshot, until):
         if record.sequence in voided:
             core.admission.skip(record)
             continue
@@ -113,22 +141,62 @@ def recover(
             streams.restore(core.replay(record).private)
         except Exception as error:
             failure = ReplayFailure(record.sequence, f"{type(error).__name__}: {error}")
-            before = recover(journal, rules, build, until=record.sequence - 1, progress=progress)
+            last = record.sequence - 1
+            before = recover(journal, rules, build, snapshots=snapshots, until=last, progress=progress)
             return replace(before, failure=failure)
         count += 1
         if count % REPLAY_PROGRESS_RECORDS == 0:
             progress(count)
-    return Recovered(core, streams, count)
+    return replace(start, records=count)
 
 
-def _voids(journal: Readable) -> Iterator[int]:
+def _begin(
+    journal: Readable,
+    rules: GameRules,
+    build: CoreFactory,
+    snapshots: Sequence[Path],
+    until: int | None,
+    voided: Mapping[int, int],
+) -> Recovered:
+    """The state of the first snapshot that fits, else that of an empty game."""
+    passed_over: list[str] = []
+    for path in snapshots:
+        if until is not None and sequence_of(path) > until:
+            continue
+        core, streams = build(rules), PrivateStreams()
+        try:
+            snapshot = read_snapshot(path)
+            _require_fit(snapshot.head, journal, rules, voided)
+            load_state(snapshot.payload, core, streams)
+        except Exception as error:
+            # Whatever is wrong with it, the journal knows better.
+            passed_over.append(f"{path.name}: {str(error) or type(error).__name__}")
+            continue
+        return Recovered(core, streams, 0, snapshot=snapshot.head.sequence, passed_over=tuple(passed_over))
+    return Recovered(build(rules), PrivateStreams(), 0, passed_over=tuple(passed_over))
+
+
+def _require_fit(head: SnapshotHead, journal: Readable, rules: GameRules, voided: Mapping[int, int]) -> None:
+    if head.code != code_digest():
+        raise SnapshotUnfit("another version of the program made it")
+    if head.rules != rules_digest(rules):
+        raise SnapshotUnfit("it is of a game with other rules")
+    if journal.chain_at(head.sequence) != head.chain:
+        raise SnapshotUnfit("it is of another journal")
+    if any(sequence <= head.sequence < noted_at for sequence, noted_at in voided.items()):
+        raise SnapshotUnfit("what it was made of has been voided since")
+
+
+def _voids(journal: Readable) -> Iterator[tuple[int, int]]:
+    """What is voided, and the sequence that says so."""
     for record in decode_batches(journal.read(kind=BatchKind.VOID)):
         if isinstance(record.command, Void):
-            yield record.command.sequence
+            yield record.command.sequence, record.sequence
 
 
-def _records(journal: Readable, until: int | None) -> Iterator[Record]:
-    for record in decode_batches(journal.read()):
+def _records(journal: Readable, after: int, until: int | None) -> Iterator[Record]:
+    for record in decode_batches(journal.read(after)):
         if until is not None and record.sequence > until:
             return
-        yield record
+        if record.sequence > after:
+            yield record

@@ -81,7 +81,7 @@ async def enable_team(context: ApiContext, call: Call[NoQuery, DisableTeamReques
 async def set_phase(context: ApiContext, call: Call[NoQuery, PhaseRequest]) -> Reply:
     """Halt, reopen or close; an instrument or the whole market."""
     asked = call.body
-    command = SetPhase(asked.phase, asked.reason, asked.instrument_id)
+    command = SetPhase(asked.phase, asked.reason, asked.instrument_id, by_operator=True)
     answer = await execute(context, call, command)
     if isinstance(answer, Refusal):
         return answer

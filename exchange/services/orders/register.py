@@ -10,7 +10,7 @@ from exchange.model.answers import OrderReport
 from exchange.model.commands import AmendOrder, NewOrder, Record
 from exchange.model.order import OrderStatus, Trigger, next_status
 from exchange.model.types import CancelReason
-from exchange.services.orders.order import KnownOrder, Order, PendingAmend
+from exchange.services.orders.order import KnownOrder, Order, PendingAmend, RegisterSnapshot, TeamOrders
 
 _ACCEPTED = OrderStatus.ACCEPTED
 _ACKNOWLEDGE, _AMEND, _CANCEL = Trigger.ACKNOWLEDGE, Trigger.AMEND, Trigger.CANCEL
@@ -68,8 +68,7 @@ class OrderRegister:
         order = self._orders[command.order_id]
         pending = PendingAmend(order.order_id, order.command, command.quantity, reserved)
         assert record.sequence not in self._amends
-        self._amends[record.sequence] = pending
-        self._amends_of.setdefault(order.order_id, []).append(pending)
+        self._keep_amend(record.sequence, pending)
 
     # --- what settle does -----------------------------------------------------------------------
 
@@ -181,7 +180,48 @@ class OrderRegister:
             "amends": sorted(self._amends.items()),
         }
 
+    # --- snapshots ------------------------------------------------------------------------------
+
+    def snapshot(self) -> RegisterSnapshot:
+        """Everything, to be encoded before the next command: it is not a copy."""
+        teams = [self._team_snapshot(account, team) for account, team in self._teams.items()]
+        return RegisterSnapshot(teams, list(self._amends.items()), self._last_order_id)
+
+    def load(self, snapshot: RegisterSnapshot) -> None:
+        """Take over a snapshot, as an empty register."""
+        for row in snapshot.teams:
+            self._load_team(self._team(row.account), row)
+        for sequence, pending in snapshot.amends:
+            self._keep_amend(sequence, pending)
+        self._last_order_id = snapshot.last_order_id
+
+    def _team_snapshot(self, account: int, team: _Team) -> TeamOrders:
+        orders = self._orders
+        known = [each.order_id if each.order_id in orders else each for each in team.known.values()]
+        finished = [orders[order_id] for order_id in team.finished]
+        return TeamOrders(account, list(team.open.values()), finished, known)
+
+    def _load_team(self, team: _Team, row: TeamOrders) -> None:
+        orders = self._orders
+        for order in row.open:
+            orders[order.order_id] = team.open[order.order_id] = order
+        for order in row.finished:
+            orders[order.order_id] = order
+            team.finished.append(order.order_id)
+        for each in row.known:
+            if isinstance(each, int):
+                order = orders[each]
+                known = KnownOrder(each, order.timestamp_us, order.command)
+            else:
+                known = each
+            assert known.command.client_order_id is not None
+            self._remember(team, known.command.client_order_id, known)
+
     # --------------------------------------------------------------------------------------------
+
+    def _keep_amend(self, sequence: int, pending: PendingAmend) -> None:
+        self._amends[sequence] = pending
+        self._amends_of.setdefault(pending.order_id, []).append(pending)
 
     def _team(self, account: int) -> _Team:
         team = self._teams.get(account)

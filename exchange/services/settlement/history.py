@@ -17,7 +17,7 @@ from exchange.model.types import Side
 _Row = TypeVar("_Row")
 
 
-class PublicTrade(msgspec.Struct, frozen=True, gc=False):
+class PublicTrade(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A trade as everyone sees it."""
 
     trade_id: int
@@ -26,6 +26,13 @@ class PublicTrade(msgspec.Struct, frozen=True, gc=False):
     taker_side: Side
     timestamp_us: int
     auction_id: int | None = None
+
+
+class HistorySnapshot(msgspec.Struct, frozen=True, array_like=True):
+    """Rows by account and by instrument, oldest first."""
+
+    executions: dict[int, list[ExecutionReport]]
+    trades: dict[str, list[PublicTrade]]
 
 
 class History:
@@ -62,6 +69,20 @@ class History:
     def trades(self, instrument_id: str, limit: int, after: int | None = None) -> list[PublicTrade]:
         """Trades of an instrument kept, those above trade_id ``after``, oldest first."""
         return _page(self._trades.get(instrument_id), limit, after, lambda trade: trade.trade_id)
+
+    def snapshot(self) -> HistorySnapshot:
+        """Everything."""
+        return HistorySnapshot(
+            {account: list(rows) for account, rows in self._executions.items()},
+            {instrument_id: list(rows) for instrument_id, rows in self._trades.items()},
+        )
+
+    def load(self, snapshot: HistorySnapshot) -> None:
+        """Take over a snapshot."""
+        for account, executions in snapshot.executions.items():
+            self._executions[account] = deque(executions, self._executions_per_team)
+        for instrument_id, trades in snapshot.trades.items():
+            self._trades[instrument_id] = deque(trades, self._trades_per_instrument)
 
 
 def _page(rows: deque[_Row] | None, limit: int, after: int | None, key: Callable[[_Row], int]) -> list[_Row]:

@@ -9,6 +9,7 @@ from exchange.model.commands import (
     CancelOrders,
     DisableTeam,
     GuardOrders,
+    NoteConfiguration,
     OpenGame,
     RegisterTeam,
     RotateKey,
@@ -31,6 +32,7 @@ Act: TypeAlias = (
     | Void
     | AcceptLoss
     | GuardOrders
+    | NoteConfiguration
 )
 
 
@@ -61,6 +63,8 @@ class Acts:
                 return _outside(act.sequence, 2, last_sequence) or act
             case AcceptLoss():
                 return _outside(act.after_sequence, 0, last_sequence) or act
+            case NoteConfiguration():
+                return act
 
     def _unknown_team(self, account: int) -> Refusal | None:
         return None if self._teams.by_account(account) is not None else refusals.unknown_team(account)
