@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from operator import attrgetter
 from pathlib import Path
 from typing import Final
@@ -28,7 +28,8 @@ from exchange.config import Config, settings_in_force
 from exchange.engine.market_day import Timers
 from exchange.engine.venue import Venue
 from exchange.journal.protocol import Journal, JournalMissing
-from exchange.journal.stopped import StoppedJournal
+from exchange.journal.snapshots import snapshot_paths
+from exchange.journal.stopped import open_readable
 from exchange.log import get_logger
 from exchange.metrics import Metrics
 from exchange.model.commands import CancelOrders, Configuration, NoteConfiguration, SetPhase, Void
@@ -51,6 +52,7 @@ from exchange.pipeline.recovery import (
     open_game,
     recover,
 )
+from exchange.pipeline.snapshot_keeper import SnapshotKeeper, SnapshotStatistics
 from exchange.pipeline.streams import PHASE_CHANNEL, PhaseFeed
 from exchange.pipeline.supervisor import every
 from exchange.services.game.keys import hash_key, key_id
@@ -87,13 +89,26 @@ def build_core(rules: GameRules) -> Core:
     return Core(rules, teams, register, exposure, ledger, venue, admission, settlement)
 
 
-def replay_journal(data_dir: Path, progress: Progress = lambda records: None) -> Recovered:
-    """The state of a stopped game, nothing written; raises JournalError."""
-    journal = StoppedJournal(data_dir)
+def replay_journal(
+    data_dir: Path,
+    *,
+    until: int | None = None,
+    snapshots: bool = False,
+    hashes_at: Collection[int] = (),
+    progress: Progress = lambda records: None,
+) -> Recovered:
+    """The state of a game after ``until``, nothing written; the server may be running.
+
+    Raises JournalError.
+    """
+    journal = open_readable(data_dir)
     rules = journal_rules(journal)
     if rules is None:
         raise JournalMissing(f"no game in {data_dir}")
-    return recover(journal, rules, build_core, progress=progress)
+    paths = snapshot_paths(data_dir) if snapshots else ()
+    return recover(
+        journal, rules, build_core, snapshots=paths, until=until, hashes_at=hashes_at, progress=progress
+    )
 
 
 class Exchange:
@@ -109,6 +124,7 @@ class Exchange:
         admin_key: str,
         metrics: Metrics | None = None,
         snapshots: Sequence[Path] = (),
+        keeper: SnapshotKeeper | None = None,
         on_state: Callable[[State], None] = lambda state: None,
     ) -> None:
         self.config = config
@@ -123,6 +139,7 @@ class Exchange:
         self._entropy = entropy
         self._admin_key = admin_key
         self._snapshots = snapshots
+        self._keeper = keeper
         self._log = get_logger("exchange")
         self.market_clock: MarketClock
         self.core: Core
@@ -141,6 +158,10 @@ class Exchange:
         if void is not None:
             await self._void(recovered, *void)
             recovered = self._recover(rules, progress)
+        for why in recovered.passed_over:
+            self._log.warning("snapshot passed over", why=why)
+        if self._keeper is not None:
+            self._keeper.found(recovered.snapshot)
         self.core = recovered.core
         self.guards = Guards(self._submit_unwatched, self._clock)
         hub = self.hub = Hub(FRAMERS, self.guards.lost)
@@ -176,6 +197,8 @@ class Exchange:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(every, self.config.market.check_interval_s, self.market_clock.check)
             tasks.start_soon(every, SWITCH_CHECK_S, self.guards.expire)
+            if self._keeper is not None:
+                tasks.start_soon(self._keeper.run, lambda: self._journal.last_sequence)
             await self.path.run()
             tasks.cancel_scope.cancel()
 
@@ -269,6 +292,9 @@ class Exchange:
             lambda: venue.statistics().dead_entries,
         )
         gauge("journal_sequence", "Last durable sequence", lambda: self._journal.last_sequence)
+        snapshots = self._keeper.statistics if self._keeper is not None else SnapshotStatistics
+        gauge("snapshot_sequence", "Sequence of the newest snapshot", lambda: snapshots().sequence)
+        gauge("snapshot_failures", "Snapshots that could not be taken", lambda: snapshots().failures)
 
     async def _void(self, recovered: Recovered, sequence: int, reason: str) -> None:
         failure = recovered.failure

@@ -9,7 +9,7 @@ import typer
 
 from exchange import __version__
 from exchange.api.context import API_VERSION
-from exchange.cli import demo, flow, journal, serve, settings, team
+from exchange.cli import audit, backup, demo, flow, journal, replay, serve, settings, snapshot, team
 from exchange.cli.console import say
 
 app = typer.Typer(
@@ -24,6 +24,11 @@ app.command()(demo.demo)
 app.command()(flow.flow)
 app.add_typer(team.app, name="team")
 app.command("check-journal")(journal.check_journal)
+app.command()(replay.replay)
+app.command()(snapshot.snapshot)
+app.command()(backup.backup)
+app.command()(backup.restore)
+app.add_typer(audit.app, name="audit")
 app.add_typer(settings.app, name="config")
 
 

@@ -6,8 +6,8 @@ damaged, or not of this journal, these rules and this program, is passed over: t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -49,7 +49,7 @@ class Recovered:
     """``core`` stands before ``failure.sequence`` when there is a failure, else after the whole journal.
 
     ``records`` were replayed, on top of the snapshot of sequence ``snapshot``, 0 for none. ``passed_over``
-    says which snapshots were not used, and why.
+    says which snapshots were not used, and why. ``hashes`` are the state hashes that were asked for.
     """
 
     core: Core
@@ -58,6 +58,7 @@ class Recovered:
     failure: ReplayFailure | None = None
     snapshot: int = 0
     passed_over: tuple[str, ...] = ()
+    hashes: Mapping[int, str] = field(default_factory=dict)
 
 
 class SnapshotUnfit(Exception):
@@ -80,6 +81,16 @@ def journal_rules(journal: Readable) -> GameRules | None:
     if not isinstance(first.command, OpenGame):
         raise JournalWithoutGame(f"sequence {first.sequence} is {type(first.command).__name__}")
     return first.command.rules
+
+
+def sequence_at(journal: Readable, time_us: int) -> int:
+    """The last sequence whose time is not after ``time_us``, 0 if none is."""
+    last = 0
+    for record in decode_batches(journal.read()):
+        if record.timestamp_us > time_us:
+            break
+        last = record.sequence
+    return last
 
 
 async def open_game(
@@ -124,15 +135,18 @@ def recover(
     *,
     snapshots: Sequence[Path] = (),
     until: int | None = None,
+    hashes_at: Collection[int] = (),
     progress: Progress = lambda records: None,
 ) -> Recovered:
     """Replay up to ``until``, from the first of ``snapshots`` (newest first) that fits.
 
-    A command that raises stops the replay *before* it, in a fresh state.
+    A command that raises stops the replay *before* it, in a fresh state. ``hashes_at`` are sequences after
+    which the state hash is wanted.
     """
     voided = dict(_voids(journal))
     start = _begin(journal, rules, build, snapshots, until, voided)
     core, streams, count = start.core, start.streams, 0
+    hashes: dict[int, str] = {}
     for record in _records(journal, start.snapshot, until):
         if record.sequence in voided:
             core.admission.skip(record)
@@ -144,10 +158,12 @@ def recover(
             last = record.sequence - 1
             before = recover(journal, rules, build, snapshots=snapshots, until=last, progress=progress)
             return replace(before, failure=failure)
+        if record.sequence in hashes_at:
+            hashes[record.sequence] = core.state_hash()
         count += 1
         if count % REPLAY_PROGRESS_RECORDS == 0:
             progress(count)
-    return replace(start, records=count)
+    return replace(start, records=count, hashes=hashes)
 
 
 def _begin(
@@ -166,7 +182,8 @@ def _begin(
         core, streams = build(rules), PrivateStreams()
         try:
             snapshot = read_snapshot(path)
-            _require_fit(snapshot.head, journal, rules, voided)
+            require_fit(snapshot.head, journal, rules)
+            _require_unvoided(snapshot.head, voided)
             load_state(snapshot.payload, core, streams)
         except Exception as error:
             # Whatever is wrong with it, the journal knows better.
@@ -176,13 +193,17 @@ def _begin(
     return Recovered(build(rules), PrivateStreams(), 0, passed_over=tuple(passed_over))
 
 
-def _require_fit(head: SnapshotHead, journal: Readable, rules: GameRules, voided: Mapping[int, int]) -> None:
+def require_fit(head: SnapshotHead, journal: Readable, rules: GameRules) -> None:
+    """Raise SnapshotUnfit unless it is of this program, these rules and this journal."""
     if head.code != code_digest():
         raise SnapshotUnfit("another version of the program made it")
     if head.rules != rules_digest(rules):
         raise SnapshotUnfit("it is of a game with other rules")
     if journal.chain_at(head.sequence) != head.chain:
         raise SnapshotUnfit("it is of another journal")
+
+
+def _require_unvoided(head: SnapshotHead, voided: Mapping[int, int]) -> None:
     if any(sequence <= head.sequence < noted_at for sequence, noted_at in voided.items()):
         raise SnapshotUnfit("what it was made of has been voided since")
 

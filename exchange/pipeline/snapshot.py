@@ -6,9 +6,16 @@ from pathlib import Path
 
 import msgspec
 
-from exchange.journal.protocol import JournalDamaged, JournalMissing
-from exchange.journal.snapshots import Snapshot, SnapshotHead, snapshot_paths, write_snapshot
-from exchange.journal.stopped import LiveJournal
+from exchange.journal.protocol import JournalDamaged, JournalForeign, JournalMissing
+from exchange.journal.snapshots import (
+    Snapshot,
+    SnapshotHead,
+    read_snapshot,
+    sequence_of,
+    snapshot_paths,
+    write_snapshot,
+)
+from exchange.journal.stopped import LiveJournal, open_readable
 from exchange.model.rules import GameRules
 from exchange.pipeline.core import Core
 from exchange.pipeline.recovery import (
@@ -18,6 +25,7 @@ from exchange.pipeline.recovery import (
     SnapshotUnfit,
     journal_rules,
     recover,
+    require_fit,
 )
 from exchange.pipeline.state import code_digest, encode_state, load_state, rules_digest
 from exchange.pipeline.streams import PrivateStreams
@@ -61,6 +69,36 @@ def take_snapshot(
         recovered.records,
         head.state_hash.hex(),
     )
+
+
+class SnapshotState(msgspec.Struct, frozen=True):
+    """A snapshot as a check finds it. ``problem`` is None for one that a start would use."""
+
+    sequence: int
+    name: str
+    state_hash: str | None = None
+    problem: str | None = None
+
+
+def look_at_snapshots(data_dir: Path) -> list[SnapshotState]:
+    """Every snapshot of a game, newest first, as far as it can be judged without a replay.
+
+    Raises JournalError for the journal beside them.
+    """
+    journal = open_readable(data_dir)
+    rules = journal_rules(journal)
+    found = []
+    for path in snapshot_paths(data_dir):
+        sequence, state_hash, problem = sequence_of(path), None, None
+        try:
+            head = read_snapshot(path).head
+            state_hash = head.state_hash.hex()
+            if rules is not None:
+                require_fit(head, journal, rules)
+        except (JournalDamaged, JournalForeign, SnapshotUnfit) as error:
+            problem = str(error)
+        found.append(SnapshotState(sequence, path.name, state_hash, problem))
+    return found
 
 
 def describe(recovered: Recovered) -> str:

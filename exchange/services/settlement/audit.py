@@ -81,18 +81,23 @@ class AuditTrail:
         self._entries: deque[AuditEntry] = deque(maxlen=kept)
         self.configuration: Configuration | None = None
 
-    def note(self, record: Record) -> None:
-        """Keep ``record`` if it is an act. It may come more than once in a row, as slices of a phase do."""
+    def note(self, record: Record) -> AuditEntry | None:
+        """Keep ``record`` if it is an act, and give its entry. It may come more than once in a row, as slices
+        of a phase do.
+        """
         command = record.command
+        if not isinstance(command, AuditedCommand):
+            return None
         if isinstance(command, CancelOrders) and command.reason is not CancelReason.OPERATOR:
-            return
+            return None
         if self._entries and self._entries[-1].sequence == record.sequence:
-            return
+            return None
         if isinstance(command, (OpenGame, NoteConfiguration)) and command.configuration is not None:
             self.configuration = command.configuration
         operator = "" if self.configuration is None else self.configuration.admin_key_id
-        assert isinstance(command, AuditedCommand)
-        self._entries.append(AuditEntry(record.sequence, record.timestamp_us, command, operator))
+        entry = AuditEntry(record.sequence, record.timestamp_us, command, operator)
+        self._entries.append(entry)
+        return entry
 
     def entries(self, limit: int, after: int | None = None) -> list[AuditEntry]:
         """Entries kept, those above sequence ``after``, oldest first."""
