@@ -9,9 +9,8 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import anyio
 import anyio.to_thread
@@ -54,8 +53,9 @@ class SnapshotKeeper:
         every = self._settings.every_records
         while every:
             await anyio.sleep(SNAPSHOT_CHECK_S)
-            if reached() - self._tried >= every:
-                await self.take(reached())
+            sequence = reached()
+            if sequence - self._tried >= every:
+                await self.take(sequence)
 
     async def at_stop(self, reached: int) -> None:
         """Have a last one taken where that saves the next start a replay."""
@@ -83,8 +83,10 @@ def snapshot_command(data_dir: Path) -> Command:
 async def _run(command: Command) -> tuple[int | None, str]:
     """Exit code and last words; None for a child that took too long and was killed."""
     # Started in a thread: there it is a vfork, which copies no page tables however large the server is.
-    start = partial(subprocess.Popen, command, **_PIPES)
-    child: subprocess.Popen[str] = await anyio.to_thread.run_sync(start)
+    try:
+        child = await anyio.to_thread.run_sync(_start, command)
+    except OSError as error:
+        return None, str(error)
     try:
         with anyio.move_on_after(SNAPSHOT_TIMEOUT_S):
             output, _ = await anyio.to_thread.run_sync(child.communicate, abandon_on_cancel=True)
@@ -95,9 +97,8 @@ async def _run(command: Command) -> tuple[int | None, str]:
             child.kill()
 
 
-_PIPES: Final = {
-    "stdin": subprocess.DEVNULL,
-    "stdout": subprocess.PIPE,
-    "stderr": subprocess.STDOUT,
-    "text": True,
-}
+def _start(command: Command) -> subprocess.Popen[str]:
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=subprocess.STDOUT, text=True
+    )
