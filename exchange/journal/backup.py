@@ -22,12 +22,12 @@ from msgspec.structs import replace
 from exchange import __version__
 from exchange.base.bounds import BACKUP_PAGES, MAX_MANIFEST_BYTES
 from exchange.journal.batch import Head
-from exchange.journal.database import open_live
 from exchange.journal.files import HEAD, JOURNAL, SNAPSHOTS, JournalFiles, files_in, sync
 from exchange.journal.head import create as create_head
 from exchange.journal.head import read as read_head
 from exchange.journal.protocol import JournalDamaged, JournalError, JournalForeign, JournalMissing
 from exchange.journal.snapshots import read_snapshot, snapshot_paths
+from exchange.journal.stopped import connect_beside
 from exchange.journal.survey import Survey, survey
 
 MANIFEST: Final = "backup.json"
@@ -142,7 +142,7 @@ def _copy_snapshots(data_dir: Path, folder: Path) -> None:
 def _copy_journal(data_dir: Path, folder: Path, progress: CopyProgress) -> None:
     try:
         with (
-            closing(open_live(data_dir / JOURNAL)) as source,
+            connect_beside(data_dir) as source,
             closing(apsw.Connection(str(folder / JOURNAL))) as target,
         ):
             # Within one transaction the source stands still for us, whatever the server appends meanwhile.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
+import apsw
+
 from exchange.journal.batch import Batch, BatchKind
-from exchange.journal.database import open_stopped
+from exchange.journal.database import open_live, open_stopped
 from exchange.journal.files import files_in
 from exchange.journal.head import read as read_head
 from exchange.journal.lock import DirectoryLock
@@ -44,7 +46,7 @@ class StoppedJournal:
 
 
 class LiveJournal:
-    """Reads what is durable, verified, beside a running server or without one; locks nobody out."""
+    """Reads what is durable, verified, beside a running server."""
 
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
@@ -59,6 +61,19 @@ class LiveJournal:
     def chain_at(self, sequence: int) -> bytes | None:
         """See ``Journal``."""
         return chain_at(self._data_dir, sequence)
+
+
+@contextmanager
+def connect_beside(data_dir: Path) -> Iterator[apsw.Connection]:
+    """A reading connection, beside a running server or without one; then none can start meanwhile."""
+    files = files_in(data_dir)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(DirectoryLock(data_dir, shared=True))
+            opened = open_stopped(files)
+        except JournalLocked:
+            opened = open_live(files.journal)
+        yield stack.enter_context(closing(opened))
 
 
 def open_readable(data_dir: Path) -> StoppedJournal | LiveJournal:

@@ -15,12 +15,13 @@ from exchange.journal.snapshots import (
     snapshot_paths,
     write_snapshot,
 )
-from exchange.journal.stopped import LiveJournal, open_readable
+from exchange.journal.stopped import open_readable
 from exchange.model.rules import GameRules
 from exchange.pipeline.core import Core
 from exchange.pipeline.recovery import (
     CoreFactory,
     Progress,
+    Readable,
     Recovered,
     SnapshotUnfit,
     journal_rules,
@@ -49,7 +50,7 @@ def take_snapshot(
 
     Raises JournalError, OSError, SnapshotUnfit when there is no state to take one of.
     """
-    journal = LiveJournal(data_dir)
+    journal = open_readable(data_dir)
     rules = journal_rules(journal)
     if rules is None:
         raise JournalMissing(f"no game in {data_dir}")
@@ -108,7 +109,7 @@ def describe(recovered: Recovered) -> str:
     return f"{records} replayed{after}"
 
 
-def _head(journal: LiveJournal, rules: GameRules, core: Core) -> SnapshotHead:
+def _head(journal: Readable, rules: GameRules, core: Core) -> SnapshotHead:
     admission = core.admission
     chain = journal.chain_at(admission.last_sequence)
     if chain is None:

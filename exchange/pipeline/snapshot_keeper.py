@@ -6,6 +6,7 @@ the game goes on, and a start replays more.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -77,7 +78,10 @@ class SnapshotKeeper:
 
 def snapshot_command(data_dir: Path) -> Command:
     """The command line that takes a snapshot of the game in ``data_dir``."""
-    return (sys.executable, "-m", "exchange", "snapshot", "--data", str(data_dir))
+    return (
+        *(sys.executable, "-m", "exchange", "snapshot"),
+        *("--data", str(data_dir), "--parent", str(os.getpid())),
+    )
 
 
 async def _run(command: Command) -> tuple[int | None, str]:

@@ -14,7 +14,7 @@ from exchange.config import SnapshotsConfig
 from exchange.log import get_logger
 from exchange.pipeline import snapshot_keeper
 from exchange.pipeline.snapshot_keeper import SnapshotKeeper, SnapshotStatistics, snapshot_command
-from tests.unit.journal.places import reached
+from tests.support.waiting import until
 
 LOG = get_logger("test")
 DEADLINE_S = 20.0
@@ -127,13 +127,13 @@ async def test_keeper_that_is_cancelled_leaves_no_child(tmp_path: Path) -> None:
     keeper = SnapshotKeeper(SnapshotsConfig(every_records=1), _command(code), LOG)
     async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as tasks:
         running = tasks.create_task(keeper.run(lambda: 10))
-        await reached(file.exists)
+        await until(file.exists)
         running.cancel()
     await _gone(int(file.read_text()))
 
 
 async def _gone(pid: int) -> None:
-    await reached(lambda: not _runs(pid))
+    await until(lambda: not _runs(pid))
 
 
 def _runs(pid: int) -> bool:
@@ -145,5 +145,7 @@ def _runs(pid: int) -> bool:
 
 
 def test_snapshot_command_is_the_one_of_the_command_line(tmp_path: Path) -> None:
-    """The same that an operator can run."""
-    assert snapshot_command(tmp_path)[1:] == ("-m", "exchange", "snapshot", "--data", str(tmp_path))
+    """The same that an operator can run; it ends with the server."""
+    command = snapshot_command(tmp_path)[1:]
+    assert command[:5] == ("-m", "exchange", "snapshot", "--data", str(tmp_path))
+    assert command[5:] == ("--parent", str(os.getpid()))
