@@ -64,7 +64,7 @@ def _opening(config_rules: GameRules) -> Iterator[AnyCommand]:
 
 def _tail(random: Random, last_order: int) -> Iterator[AnyCommand]:
     """Orders near the middle, half of which trade; cancels and amends of any order."""
-    for number in range(TAIL):
+    for number in range(ORDERS, ORDERS + TAIL):
         choice, order_id = random.random(), random.randrange(TEAMS + 2, last_order + 1)
         account = (order_id - TEAMS - 2) % TEAMS + 1
         if choice < 0.5:
@@ -87,7 +87,7 @@ def _order(number: int, side: Side, price_ticks: int, quantity: int) -> NewOrder
         price_ticks,
         quantity,
         TimeInForce.GTC,
-        f"bench-{number:012}-{price_ticks}",
+        f"bench-{number:012}-0123456789abcdef",
         "bench-request",
     )
 
@@ -108,6 +108,7 @@ def _ready(folder: Path) -> tuple[float, float]:
     started = time.perf_counter()
     with ServerProcess(folder, ["--preset", "flow"], environment=QUIET) as server:
         seconds = time.perf_counter() - started
+        assert "READ-ONLY" not in server.ready_line, server.ready_line
         memory = _resident_mib(server.pid)
     return seconds, memory
 

@@ -106,7 +106,7 @@ class SnapshotsConfig(Section, frozen=True, kw_only=True):
     """
 
     every_records: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 100_000
-    at_stop_records: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 10_000
+    at_stop_records: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 0
 
 
 class MarketConfig(Section, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from exchange.app import replay_journal
+from exchange.journal.backup import back_up, restore
 from exchange.process import ServerProcess
 from tests.support.commands import run
 
@@ -150,8 +151,8 @@ def test_backup_of_a_running_game_is_restored_and_starts(game: Game, tmp_path: P
 @pytest.fixture
 def stopped(game: Game, tmp_path: Path) -> Path:
     """A copy of the game, with no server."""
-    run("backup", "--data", game.folder, "--to", tmp_path / "backup")
-    run("restore", "--from", tmp_path / "backup", "--data", tmp_path / "game")
+    back_up(game.folder, tmp_path / "backup", 0)
+    restore(tmp_path / "backup", tmp_path / "game")
     return tmp_path / "game"
 
 
