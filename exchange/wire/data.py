@@ -104,10 +104,11 @@ class OrderView(Data, frozen=True, kw_only=True):
 
 
 class OrderList(Data, frozen=True, kw_only=True):
-    """A page of orders, newest first."""
+    """A page of orders, newest first. ``limited``: some that belong here may no longer be kept."""
 
     orders: list[OrderView]
     next_cursor: str | None = None
+    limited: ApiError | None = None
 
 
 class Execution(Data, frozen=True, kw_only=True):
@@ -128,10 +129,11 @@ class Execution(Data, frozen=True, kw_only=True):
 
 
 class ExecutionList(Data, frozen=True, kw_only=True):
-    """A page of executions, oldest first."""
+    """A page of executions, oldest first. ``limited``: some before the first may no longer be kept."""
 
     executions: list[Execution]
     next_cursor: str | None = None
+    limited: ApiError | None = None
 
 
 class PublicTrade(Data, frozen=True, kw_only=True):
@@ -146,11 +148,12 @@ class PublicTrade(Data, frozen=True, kw_only=True):
 
 
 class TradeList(Data, frozen=True, kw_only=True):
-    """A page of trades of one instrument, oldest first."""
+    """A page of trades of one instrument, oldest first. ``limited`` as for executions."""
 
     instrument_id: str
     trades: list[PublicTrade]
     next_cursor: str | None = None
+    limited: ApiError | None = None
 
 
 class Orderbook(Data, frozen=True, kw_only=True):
@@ -349,6 +352,13 @@ class GameStatus(Data, frozen=True, kw_only=True):
     timestamp: Timestamp
     api_version: str
     halted_by_failure: bool = False
+
+
+class ServerTime(Data, frozen=True, kw_only=True):
+    """The clock that timestamps and expiries are read from; ``unix_us``: microseconds since 1970."""
+
+    timestamp: Timestamp
+    unix_us: int
 
 
 class AdminStatus(Data, frozen=True, kw_only=True):

@@ -57,12 +57,14 @@ class PendingAmend(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class TeamOrders(msgspec.Struct, frozen=True, array_like=True):
     """What the register knows of one team. ``open`` and ``known`` in the order in which they were entered,
     ``finished`` in that in which they ended. A known order that is among these is told by its number alone.
+    ``gone`` is the newest that is none of them any more.
     """
 
     account: int
     open: list[Order]
     finished: list[Order]
     known: list[int | KnownOrder]
+    gone: Order | None
 
 
 class RegisterSnapshot(msgspec.Struct, frozen=True, array_like=True):
