@@ -7,7 +7,7 @@ import sys
 
 from bench.report import machine
 
-SECTIONS = ("http_orders", "socket_orders", "matching", "auction", "fanout", "coordination")
+SECTIONS = ("http_orders", "socket_orders", "matching", "auction", "fanout", "coordination", "recovery")
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Final, NamedTuple
 
 import uvloop
 
@@ -103,19 +103,27 @@ async def _append(folder: Path, commands: Iterable[AnyCommand]) -> int:
     return journal.last_sequence
 
 
-def _ready(folder: Path) -> tuple[float, float]:
-    """Seconds from start to the ready line, and MiB of memory the server has then."""
+class _Ready(NamedTuple):
+    """From start to the ready line: seconds, those of them on a core, and MiB of memory then."""
+
+    seconds: float
+    cpu_s: float
+    memory_mib: float
+
+
+def _ready(folder: Path) -> _Ready:
     started = time.perf_counter()
     with ServerProcess(folder, ["--preset", "flow"], environment=QUIET) as server:
         seconds = time.perf_counter() - started
         assert "READ-ONLY" not in server.ready_line, server.ready_line
-        memory = _resident_mib(server.pid)
-    return seconds, memory
+        ticks = Path(f"/proc/{server.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        pages = Path(f"/proc/{server.pid}/statm").read_text().split()[1]
+    cpu_s = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+    return _Ready(seconds, cpu_s, int(pages) * os.sysconf("SC_PAGE_SIZE") / 2**20)
 
 
-def _resident_mib(pid: int) -> float:
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+def _told(what: str, ready: _Ready) -> None:
+    print(f"  {what:58} {ready.seconds:5.1f} s, {ready.cpu_s:.1f} s of a core, {ready.memory_mib:.0f} MiB")
 
 
 def main() -> None:
@@ -125,19 +133,22 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="exchange-bench-") as name:
         folder = Path(name) / "game"
         last = uvloop.run(_append(folder, _opening(rules)))
-        whole, _ = _ready(folder)
-        started = time.perf_counter()
+        whole = _ready(folder)
+        started, on_core = time.perf_counter(), time.process_time()
         taken = take_snapshot(folder, build_core)
-        made_s = time.perf_counter() - started
+        made_s, made_cpu_s = time.perf_counter() - started, time.process_time() - on_core
         assert taken is not None
-        loaded, memory = _ready(folder)
+        loaded = _ready(folder)
         uvloop.run(_append(folder, _tail(random_stream(2, "recovery"), last)))
-        ready = [_ready(folder)[0] for _ in range(3)]
-    show(Figure("snapshot and tail, over 10 s", [seconds / AIM_S for seconds in ready], at_most=1))
-    show(Figure("the orders alone: snapshot, over a replay of all", [loaded / whole], at_most=1))
-    print(f"  the orders alone: replayed in {whole:.1f} s, from the snapshot in {loaded:.1f} s")
-    print(f"  memory of the server then: {memory:.0f} MiB")
-    print(f"  the snapshot: {taken.payload_bytes / 2**20:.0f} MiB, made and verified in {made_s:.1f} s")
+        ready = [_ready(folder) for _ in range(3)]
+    show(Figure("snapshot and tail, over 10 s", [each.seconds / AIM_S for each in ready], at_most=1))
+    show(Figure("the same, of a core", [each.cpu_s / AIM_S for each in ready], at_most=1))
+    show(Figure("snapshot over replay of the orders, of a core", [loaded.cpu_s / whole.cpu_s], at_most=1))
+    _told("the orders, replayed", whole)
+    _told("the orders, from their snapshot", loaded)
+    _told("snapshot and tail", min(ready))
+    size = f"{taken.payload_bytes / 2**20:.0f} MiB"
+    print(f"  the snapshot: {size}, made and verified in {made_s:.1f} s, {made_cpu_s:.1f} s of a core")
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ from exchange.journal.protocol import JournalDamaged, JournalForeign
 _MAGIC: Final = b"EXSN"
 _FORMAT: Final = 1
 _FIELDS: Final = struct.Struct("<4sH2xQQQ32s16s16s16s")
-_CHECKSUM: Final = struct.Struct("<32s")
-HEADER_BYTES: Final = _FIELDS.size + _CHECKSUM.size
+_CHECKSUM_BYTES: Final = 32
+HEADER_BYTES: Final = _FIELDS.size + _CHECKSUM_BYTES
 _SUFFIX: Final = ".snapshot"
 _UNFINISHED: Final = ".new"
 _DIGITS: Final = 16
@@ -104,16 +104,17 @@ def _prune(data_dir: Path, newest: int) -> None:
 
 def _read(path: Path, sequence: int) -> Snapshot:
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            header, payload = file.read(HEADER_BYTES), file.read()
     except OSError as error:
         raise JournalDamaged(path.name, f"it can't be read: {error.strerror}") from error
-    if len(content) < HEADER_BYTES:
-        raise JournalDamaged(path.name, f"it has {len(content)} bytes")
-    fields, payload = content[: _FIELDS.size], content[HEADER_BYTES:]
+    if len(header) < HEADER_BYTES:
+        raise JournalDamaged(path.name, f"it has {len(header)} bytes")
+    fields = header[: _FIELDS.size]
     magic, version, found, timestamp_us, length, *digests = _FIELDS.unpack(fields)
     if magic != _MAGIC:
         raise JournalDamaged(path.name, "it does not begin as a snapshot does")
-    if _CHECKSUM.unpack_from(content, _FIELDS.size) != (_checksum(fields, payload),):
+    if header[_FIELDS.size :] != _checksum(fields, payload):
         raise JournalDamaged(path.name, "its checksum is not the one that was written")
     if version != _FORMAT:
         raise JournalForeign(f"{path.name} has format {version}, this program reads {_FORMAT}")
@@ -129,7 +130,7 @@ def _write(path: Path, head: SnapshotHead, payload: bytes) -> None:
     )
     view = memoryview(payload)
     with path.open("xb") as file:
-        file.write(fields + _CHECKSUM.pack(_checksum(fields, payload)))
+        file.write(fields + _checksum(fields, payload))
         # Flushed in pieces: one flush of it all would hold up the commits of the journal beside it.
         for first in range(0, len(payload), SNAPSHOT_WRITE_BYTES):
             file.write(view[first : first + SNAPSHOT_WRITE_BYTES])
