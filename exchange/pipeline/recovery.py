@@ -216,8 +216,8 @@ def _voids(journal: Readable) -> Iterator[tuple[int, int]]:
 
 
 def _records(journal: Readable, after: int, until: int | None) -> Iterator[Record]:
+    # A snapshot that fits ends with a batch, so the first batch begins right after it.
     for record in decode_batches(journal.read(after)):
         if until is not None and record.sequence > until:
             return
-        if record.sequence > after:
-            yield record
+        yield record
