@@ -16,6 +16,7 @@ SECTIONS = (
     "market_data",
     "coordination",
     "projection",
+    "recovery",
 )
 
 

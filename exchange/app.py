@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from operator import attrgetter
 from pathlib import Path
 from typing import Final
@@ -10,9 +10,10 @@ from typing import Final
 import anyio
 from starlette.types import ASGIApp
 
+from exchange import __version__
 from exchange.api.app import build_api
 from exchange.api.context import ApiContext, ApiSettings
-from exchange.api.past import HistoryReader, NoHistory
+from exchange.api.past import NoHistory, SqlTables
 from exchange.api.rate_limits import RateLimits
 from exchange.api.request_ids import RequestIds
 from exchange.api.socket.position_snapshots import PositionSnapshots
@@ -23,14 +24,24 @@ from exchange.api.transport.gone import ClientGone
 from exchange.base.bounds import CONFLATE_CHECK_S, SWITCH_CHECK_S
 from exchange.base.clock import Clock
 from exchange.base.entropy import Entropy
-from exchange.config import Config
+from exchange.config import Config, settings_in_force
 from exchange.engine.market_day import Timers
 from exchange.engine.venue import Venue
 from exchange.journal.protocol import Journal, JournalMissing
-from exchange.journal.stopped import StoppedJournal
+from exchange.journal.snapshots import snapshot_paths
+from exchange.journal.stopped import open_readable
 from exchange.log import get_logger
 from exchange.metrics import Metrics
-from exchange.model.commands import CancelOrders, ExpireOrders, SetPhase, TriggerStops, Uncross, Void
+from exchange.model.commands import (
+    CancelOrders,
+    Configuration,
+    ExpireOrders,
+    NoteConfiguration,
+    SetPhase,
+    TriggerStops,
+    Uncross,
+    Void,
+)
 from exchange.model.phases import batched_instruments
 from exchange.model.roles import Role
 from exchange.model.rules import GameRules
@@ -53,9 +64,10 @@ from exchange.pipeline.recovery import (
     open_game,
     recover,
 )
+from exchange.pipeline.snapshot_keeper import SnapshotKeeper, SnapshotStatistics
 from exchange.pipeline.streams import PHASE_CHANNEL, PhaseFeed
 from exchange.pipeline.supervisor import every
-from exchange.services.game.keys import hash_key
+from exchange.services.game.keys import hash_key, key_id
 from exchange.services.game.teams import TeamRegistry
 from exchange.services.orders.register import OrderRegister
 from exchange.services.positions.exposure import Exposure
@@ -90,13 +102,26 @@ def build_core(rules: GameRules) -> Core:
     return Core(rules, teams, register, exposure, ledger, venue, admission, settlement)
 
 
-def replay_journal(data_dir: Path, progress: Progress = lambda records: None) -> Recovered:
-    """The state of a stopped game, nothing written; raises JournalError."""
-    journal = StoppedJournal(data_dir)
+def replay_journal(
+    data_dir: Path,
+    *,
+    until: int | None = None,
+    snapshots: bool = False,
+    hashes_at: Collection[int] = (),
+    progress: Progress = lambda records: None,
+) -> Recovered:
+    """The state of a game after ``until``, nothing written; the server may be running.
+
+    Raises JournalError.
+    """
+    journal = open_readable(data_dir)
     rules = journal_rules(journal)
     if rules is None:
         raise JournalMissing(f"no game in {data_dir}")
-    return recover(journal, rules, build_core, progress=progress)
+    paths = snapshot_paths(data_dir) if snapshots else ()
+    return recover(
+        journal, rules, build_core, snapshots=paths, until=until, hashes_at=hashes_at, progress=progress
+    )
 
 
 class Exchange:
@@ -111,9 +136,10 @@ class Exchange:
         entropy: Entropy,
         admin_key: str,
         metrics: Metrics | None = None,
+        snapshots: Sequence[Path] = (),
+        keeper: SnapshotKeeper | None = None,
         on_state: Callable[[State], None] = lambda state: None,
-        projection: ProjectionWatch | None = None,
-        past: HistoryReader | None = None,
+        tables: SqlTables | None = None,
     ) -> None:
         self.config = config
         self.metrics = metrics or Metrics()
@@ -123,11 +149,13 @@ class Exchange:
         self._tally = AnswerTally()
         self.metrics.registry.register(self._tally)
         self._journal = journal
-        self._projection = projection or ProjectionWatch(lambda: 0, clock, ProjectionState.OFF)
-        self._past = past or NoHistory()
+        no_tables = SqlTables(ProjectionWatch(lambda: 0, clock, ProjectionState.OFF), NoHistory())
+        self._projection, self._past = tables or no_tables
         self._clock = clock
         self._entropy = entropy
         self._admin_key = admin_key
+        self._snapshots = snapshots
+        self._keeper = keeper
         self._log = get_logger("exchange")
         self.market_clock: MarketClock
         self.expiry_clock: ExpiryClock
@@ -143,11 +171,16 @@ class Exchange:
         self, *, void: tuple[int, str] | None = None, progress: Progress = lambda records: None
     ) -> Recovered:
         """Open or replay the game and build everything around it. ``void`` is a sequence and a reason."""
-        rules = await open_game(self._journal, self.config.rules(), build_core, self._clock)
-        recovered = recover(self._journal, rules, build_core, progress=progress)
+        configuration = self._configuration()
+        rules = await open_game(self._journal, self.config.rules(), build_core, self._clock, configuration)
+        recovered = self._recover(rules, progress)
         if void is not None:
             await self._void(recovered, *void)
-            recovered = recover(self._journal, rules, build_core, progress=progress)
+            recovered = self._recover(rules, progress)
+        for why in recovered.passed_over:
+            self._log.warning("snapshot passed over", why=why)
+        if self._keeper is not None:
+            self._keeper.found(recovered.snapshot)
         self.core = recovered.core
         self.guards = Guards(self._submit_unwatched, self._clock)
         hub = self.hub = Hub(FRAMERS, self.guards.lost)
@@ -176,6 +209,13 @@ class Exchange:
         self._take_up(recovered)
         return recovered
 
+    def _recover(self, rules: GameRules, progress: Progress) -> Recovered:
+        return recover(self._journal, rules, build_core, snapshots=self._snapshots, progress=progress)
+
+    def _configuration(self) -> Configuration:
+        admin_key_id = key_id(hash_key(self._admin_key))
+        return Configuration(__version__, admin_key_id, settings_in_force(self.config))
+
     async def run(self) -> None:
         """Until :meth:`stop`, with everything accepted before it settled and published."""
         async with anyio.create_task_group() as tasks:
@@ -186,6 +226,8 @@ class Exchange:
                 tasks.start_soon(every, batch.interval_ms / 1_000, self.batch_clock.check)
             tasks.start_soon(every, SWITCH_CHECK_S, self.guards.expire)
             tasks.start_soon(self._tell_conflated)
+            if self._keeper is not None:
+                tasks.start_soon(self._keeper.run, lambda: self._journal.last_sequence)
             await self.path.run()
             tasks.cancel_scope.cancel()
 
@@ -296,6 +338,9 @@ class Exchange:
             "1 while the projection does its work",
             lambda: projection().state is ProjectionState.FOLLOWING,
         )
+        snapshots = self._keeper.statistics if self._keeper is not None else SnapshotStatistics
+        gauge("snapshot_sequence", "Sequence of the newest snapshot", lambda: snapshots().sequence)
+        gauge("snapshot_failures", "Snapshots that could not be taken", lambda: snapshots().failures)
 
     async def _void(self, recovered: Recovered, sequence: int, reason: str) -> None:
         failure = recovered.failure
@@ -314,6 +359,7 @@ class Exchange:
             self._log.critical("replay failed, read-only", sequence=failure.sequence, error=failure.error)
             self.health.halt(f"replay fails at sequence {failure.sequence} ({failure.error})")
             return
+        self._note_configuration()
         self._carry_out_guards()
         crashed = not self._journal.was_clean
         if crashed:
@@ -327,6 +373,11 @@ class Exchange:
             self._log.warning("market halted, cancels are taken", reopens_after_s=grace_s)
         self.market_clock.start(crashed=crashed and grace_s > 0)
         self.health.run()
+
+    def _note_configuration(self) -> None:
+        configuration = self._configuration()
+        if self.core.settlement.audit.configuration != configuration:
+            self.path.submit_system(NoteConfiguration(configuration))
 
     def _submit_unwatched(self, command: CancelOrders) -> None:
         self.path.submit_distinct(command)

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -36,6 +37,9 @@ REPLACEABLE = (
     "seed",
 )
 """Rules of a preset that ``[game]`` can replace."""
+
+_PLACES: Final = frozenset({"host", "port", "data", "log_level", "log_format"})
+_CREDENTIALS: Final = re.compile(r"://[^/@\s\"]+@")
 
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 Count = Annotated[int, Meta(ge=1, le=10_000_000)]
@@ -119,6 +123,16 @@ class StorageConfig(Section, frozen=True, kw_only=True):
     drain_timeout_s: Seconds = 5.0
 
 
+class SnapshotsConfig(Section, frozen=True, kw_only=True):
+    """When the state is put beside the journal, so that a start need not replay all of it; 0 is never.
+
+    ``every_records`` while the server runs, ``at_stop_records``: at a clean stop, if so many are new.
+    """
+
+    every_records: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 100_000
+    at_stop_records: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 0
+
+
 class MarketConfig(Section, frozen=True, kw_only=True):
     """How the market day is kept. What comes of it is journaled, so these may change from start to start."""
 
@@ -150,6 +164,7 @@ class Config(Section, frozen=True, kw_only=True):
     limits: LimitsConfig = LimitsConfig()
     journal: JournalConfig = JournalConfig()
     storage: StorageConfig = StorageConfig()
+    snapshots: SnapshotsConfig = SnapshotsConfig()
     market: MarketConfig = MarketConfig()
     game: GameConfig = GameConfig()
 
@@ -180,6 +195,17 @@ def load_config(
     except (msgspec.ValidationError, ValueError) as error:
         raise ConfigError(f"{path or 'settings'}: {error}") from None
     return config
+
+
+def settings_in_force(config: Config) -> str:
+    """What the audit notes of a start, as JSON: every setting but the rules, which the game keeps, and where
+    the server listens, writes and logs. Of secrets only that there is one.
+    """
+    sections = msgspec.to_builtins(config)
+    sections["server"] = {name: value for name, value in sections["server"].items() if name not in _PLACES}
+    sections["game"] = {"invite_code": config.game.invite_code is not None}
+    text = msgspec.json.encode(sections, order="sorted").decode()
+    return _CREDENTIALS.sub("://***@", text)
 
 
 def _read_file(path: Path) -> dict[str, Any]:

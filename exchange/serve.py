@@ -17,6 +17,7 @@ from typing import Final
 import anyio
 import uvloop
 
+from exchange.api.past import SqlTables
 from exchange.api.sql_history import SqlHistory
 from exchange.api.transport.connections import ProtocolLimits
 from exchange.api.transport.listener import Listener, bind
@@ -31,12 +32,15 @@ from exchange.config import Config
 from exchange.journal.files import files_in
 from exchange.journal.protocol import Journal, JournalMissing
 from exchange.journal.repair import accept_loss
+from exchange.journal.snapshots import snapshot_paths
 from exchange.journal.sqlite import SqliteJournal
 from exchange.log import get_logger
 from exchange.metrics import Metrics
 from exchange.model.commands import AcceptLoss
 from exchange.pipeline.health import State
 from exchange.pipeline.recovery import Progress, Recovered, StartError, note_operator_act
+from exchange.pipeline.snapshot import describe
+from exchange.pipeline.snapshot_keeper import SnapshotKeeper, snapshot_command
 from exchange.pipeline.supervisor import restarted
 from exchange.projection.keeper import ProjectionKeeper
 from exchange.services.game.keys import new_key
@@ -73,17 +77,16 @@ class Ready:
     url: str
     preset: str
     instruments: int
-    records: int
+    replayed: str
     data_dir: Path
     halted: str | None
 
     def line(self) -> str:
         """One line for people and programs; begins with ``exchange ready on URL``."""
         halted = f"; READ-ONLY, {self.halted}" if self.halted else ""
-        records = "1 record" if self.records == 1 else f"{self.records} records"
         return (
             f"exchange ready on {self.url} (preset {self.preset}, {self.instruments} instruments,"
-            f" {records} replayed, admin key in {self.data_dir / ADMIN_KEY_FILE}){halted}"
+            f" {self.replayed}, admin key in {self.data_dir / ADMIN_KEY_FILE}){halted}"
         )
 
 
@@ -135,6 +138,8 @@ async def _serve(config: Config, acts: Acts, ready: Callable[[Ready], None], pro
     sock = _bind(config.server.host, config.server.port)
     clock, metrics = SystemClock(), Metrics()
     journal = await _open_journal(config, acts, clock, metrics)
+    data_dir = Path(config.server.data)
+    keeper = SnapshotKeeper(config.snapshots, snapshot_command(data_dir), _LOG)
     stopping = anyio.Event()
     tables = _Tables(config, journal, clock, metrics) if config.storage.enabled else None
     # A start that is refused leaves the mark of the crash before it for the start that is not.
@@ -145,15 +150,21 @@ async def _serve(config: Config, acts: Acts, ready: Callable[[Ready], None], pro
             journal,
             clock=clock,
             entropy=SystemEntropy(),
-            admin_key=read_or_make_admin_key(Path(config.server.data), SystemEntropy()),
+            admin_key=read_or_make_admin_key(data_dir, SystemEntropy()),
             metrics=metrics,
+            snapshots=snapshot_paths(data_dir),
+            keeper=keeper,
             on_state=lambda state: stopping.set() if state is State.FAILED else None,
-            projection=None if tables is None else tables.watch,
-            past=None if tables is None else tables.past,
+            tables=None if tables is None else SqlTables(tables.watch, tables.past),
         )
         void = (acts.void, acts.reason) if acts.void is not None else None
         recovered = await exchange.start(void=void, progress=progress)
-        _LOG.info("game replayed", records=recovered.records, sequence=journal.last_sequence)
+        _LOG.info(
+            "game replayed",
+            records=recovered.records,
+            snapshot=recovered.snapshot,
+            sequence=journal.last_sequence,
+        )
         listener = _listener(config, exchange, sock, clock)
         _tune_interpreter()
         clean = False
@@ -164,6 +175,8 @@ async def _serve(config: Config, acts: Acts, ready: Callable[[Ready], None], pro
     finally:
         sock.close()
         await journal.close(clean=clean)
+    if clean:
+        await keeper.at_stop(journal.last_sequence)
     if not drained:
         _LOG.error("not everything was settled in time", drain_timeout_s=config.server.drain_timeout_s)
     _LOG.info("stopped", clean=clean)
@@ -260,7 +273,7 @@ def _ready(config: Config, listener: Listener, recovered: Recovered, exchange: E
         url=f"http://{host}:{listener.port}",
         preset=rules.preset,
         instruments=len(rules.instruments),
-        records=recovered.records,
+        replayed=describe(recovered),
         data_dir=Path(config.server.data),
         halted=exchange.health.cause,
     )

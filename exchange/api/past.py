@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from exchange.model.events import ExecutionReport
 from exchange.model.page import Page, Row
 from exchange.services.orders.order import Order
 from exchange.services.settlement.history import PublicTrade
 from exchange.storage.asked import Asked
+from exchange.storage.progress import ProjectionWatch
 
 
 class HistoryReader(Protocol):
@@ -29,6 +30,13 @@ class HistoryReader(Protocol):
     async def order(self, account: int, name: str | int) -> Order | None:
         """One order that has ended, by its number or the client's id."""
         ...
+
+
+class SqlTables(NamedTuple):
+    """The SQL tables of a server: what is known of the process that writes them, and reading them."""
+
+    watch: ProjectionWatch
+    past: HistoryReader
 
 
 class NoHistory:

@@ -121,6 +121,9 @@ EXECUTIONS_PER_TEAM: Final = 10_000
 TRADES_PER_INSTRUMENT: Final = 10_000
 """Trades listed by ``GET /exchange/trades/{id}``; the oldest goes first."""
 
+AUDIT_ENTRIES: Final = 10_000
+"""Acts listed by ``GET /admin/audit``; the oldest goes first. ``exchange audit list`` has them all."""
+
 # --- connections ------------------------------------------------------------------------------------
 MAX_HEADER_BYTES: Final = 16_384
 """Request target, names and values of one request's head; beyond it 431 HEADERS_TOO_LARGE and a close."""
@@ -159,6 +162,20 @@ JOURNAL_READ_BATCHES: Final = 64
 HEAD_DELAY_S: Final = 0.05
 """From the first commit that the head file does not know to its write; with the write itself below 100 ms.
 Only batches younger than that can be lost to damage without being noticed."""
+
+SNAPSHOTS_KEPT: Final = 2
+"""Snapshots of a game; a third takes the place of the oldest. The older is for when the newer is damaged."""
+SNAPSHOT_WRITE_BYTES: Final = 1_048_576
+"""Bytes of a snapshot between two flushes: a commit of the journal never waits for more than these."""
+SNAPSHOT_CHECK_S: Final = 1.0
+"""How often it is looked whether a snapshot is due."""
+SNAPSHOT_TIMEOUT_S: Final = 600.0
+"""How long making a snapshot may take; then its process is killed, the log says so and the next is tried."""
+
+BACKUP_PAGES: Final = 1_024
+"""Pages of 4 KiB of the journal that a backup copies between two words about its progress."""
+MAX_MANIFEST_BYTES: Final = 65_536
+"""Manifest of a backup; a longer one is cut off and so is none."""
 
 # --- what a request carries ---------------------------------------------------------------------------
 MAX_QUERY_PARAMETERS: Final = 16

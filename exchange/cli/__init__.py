@@ -9,7 +9,21 @@ import typer
 
 from exchange import __version__
 from exchange.api.context import API_VERSION
-from exchange.cli import demo, export, flow, journal, project, serve, settings, simulate, team
+from exchange.cli import (
+    audit,
+    backup,
+    demo,
+    export,
+    flow,
+    journal,
+    project,
+    replay,
+    serve,
+    settings,
+    simulate,
+    snapshot,
+    team,
+)
 from exchange.cli.console import say
 
 app = typer.Typer(
@@ -27,6 +41,11 @@ app.add_typer(team.app, name="team")
 app.command("check-journal")(journal.check_journal)
 app.command()(project.project)
 app.command()(export.export)
+app.command()(replay.replay)
+app.command()(snapshot.snapshot)
+app.command()(backup.backup)
+app.command()(backup.restore)
+app.add_typer(audit.app, name="audit")
 app.add_typer(settings.app, name="config")
 
 

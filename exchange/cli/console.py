@@ -30,6 +30,10 @@ PresetOption = Annotated[
 ]
 
 
+DEFAULT_DATA: Final = Path(Config().server.data)
+DataOption = Annotated[Path, typer.Option(metavar="DIR", help="Folder of the game.")]
+
+
 def exchange_url(text: str) -> str:
     """Parser of an option that names an exchange."""
     try:

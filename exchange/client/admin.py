@@ -67,6 +67,13 @@ class OperatorClient:
         status: data.AdminStatus = await self._caller.safely(calls.read("/admin/status", data.AdminStatus))
         return status
 
+    async def audit(self, after: str | None = None) -> data.AuditList:
+        """A page of acts, oldest first; ``after`` is the ``next_cursor`` of the page before."""
+        found: data.AuditList = await self._caller.safely(
+            calls.read("/admin/audit", data.AuditList, after=after)
+        )
+        return found
+
     async def teams(self) -> list[data.TeamView]:
         """Every team, in the order of registration."""
         found: data.TeamList = await self._caller.safely(calls.read("/admin/teams", data.TeamList))

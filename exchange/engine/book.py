@@ -19,7 +19,8 @@ from typing import Final, TypeAlias
 import msgspec
 
 from exchange.base.bounds import MAX_DEAD_ENTRIES, MAX_DEAD_SURFACING, MAX_PRICE_TICKS
-from exchange.engine.stops import StopBook
+from exchange.engine.expiries import Expiry
+from exchange.engine.stops import StopBook, StopOrder
 from exchange.model.commands import OrderTerms
 from exchange.model.types import Side
 
@@ -47,7 +48,7 @@ Level: TypeAlias = tuple[int, int]
 """Price in ticks and the lots that rest there."""
 
 
-class RestingOrder(msgspec.Struct, gc=False):
+class RestingOrder(msgspec.Struct, array_like=True, gc=False):
     """An order in the book. ``quantity`` is its total (FIX OrderQty), ``entry`` its integer in the heap.
 
     ``remaining`` lots are shown and may trade now; an iceberg has ``reserve`` more behind them.
@@ -221,6 +222,15 @@ class BookSide:
                 if child < len(heap):
                     heappush(frontier, (heap[child], child))
 
+    def load(self, orders: list[RestingOrder]) -> None:
+        """Take over the orders of a snapshot, as an empty side."""
+        for order in orders:
+            self.queue[order.entry] = order
+            self.show(order.price_ticks, order.remaining)
+            if order.reserve:
+                self.hide(order.price_ticks, order.reserve)
+        self.rebuild()
+
     def clear(self) -> None:
         """Remove every order."""
         self.queue.clear()
@@ -239,6 +249,17 @@ def best_levels(bids: dict[int, int], asks: dict[int, int], limit: int) -> Depth
         tuple((price, bids[price]) for price in nlargest(limit, bids)),
         tuple((price, asks[price]) for price in nsmallest(limit, asks)),
     )
+
+
+class BookSnapshot(msgspec.Struct, frozen=True, array_like=True):
+    """The whole book of one instrument."""
+
+    instrument_id: str
+    bids: list[RestingOrder]
+    asks: list[RestingOrder]
+    stops: list[StopOrder]
+    last_trade_ticks: int
+    has_auction_only: bool
 
 
 class Book:
@@ -308,6 +329,38 @@ class Book:
             [_order_state(order) for order in self.asks.orders()],
             self.stops.state(),
         ]
+
+    def expiries(self) -> Iterator[Expiry]:
+        """The ends of the orders here that are good till a date."""
+        for order in (*self.bids.queue.values(), *self.asks.queue.values()):
+            expires_at_us = None if order.terms is None else order.terms.expires_at_us
+            if expires_at_us is not None:
+                yield Expiry(expires_at_us, order.order_id, order.account, self.instrument_id)
+        for stop in self.stops.orders.values():
+            expires_at_us = stop.command.all_terms.expires_at_us
+            if expires_at_us is not None:
+                yield Expiry(expires_at_us, stop.order_id, stop.command.account, self.instrument_id)
+
+    def snapshot(self) -> BookSnapshot:
+        """Everything, to be encoded before the next command: it is not a copy."""
+        return BookSnapshot(
+            self.instrument_id,
+            list(self.bids.queue.values()),
+            list(self.asks.queue.values()),
+            self.stops.snapshot(),
+            self.last_trade_ticks,
+            self.has_auction_only,
+        )
+
+    def load(self, snapshot: BookSnapshot) -> None:
+        """Take over a snapshot, as an empty book."""
+        self.bids.load(snapshot.bids)
+        self.asks.load(snapshot.asks)
+        for order in (*snapshot.bids, *snapshot.asks):
+            self.by_account[order.account][order.order_id] = order
+        self.stops.load(snapshot.stops)
+        self.last_trade_ticks = snapshot.last_trade_ticks
+        self.has_auction_only = snapshot.has_auction_only
 
 
 def _order_state(order: RestingOrder) -> list[object]:

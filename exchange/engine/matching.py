@@ -39,7 +39,7 @@ _ENDING = (SelfTradePrevention.CANCEL_TAKER, SelfTradePrevention.CANCEL_BOTH)
 _NOBODY = -1
 
 
-class VenueCounters(msgspec.Struct):
+class VenueCounters(msgspec.Struct, array_like=True):
     """All books of a venue count on the same.
 
     ``extra_places``: how many places icebergs and stops have taken beside those of the commands.

@@ -6,7 +6,6 @@ nobody is quicker than the maker, so its fills do not count.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
@@ -19,7 +18,7 @@ Group: TypeAlias = tuple[int, str]
 """Account and name of a group of quotes."""
 
 
-class Protection(msgspec.Struct):
+class Protection(msgspec.Struct, array_like=True):
     """One group: its bounds, the fills within the window, and until when it is frozen, 0 if it is not.
 
     ``frozen_until_us`` beyond all times means until it is set anew.
@@ -29,7 +28,7 @@ class Protection(msgspec.Struct):
     lots: int | None
     window_us: int
     frozen_us: int
-    recent: deque[tuple[int, int]]
+    recent: list[tuple[int, int]]
     frozen_until_us: int = 0
 
     def count(self, now_us: int, lots: int) -> bool:
@@ -37,13 +36,25 @@ class Protection(msgspec.Struct):
         recent = self.recent
         recent.append((now_us, lots))
         while recent[0][0] <= now_us - self.window_us:
-            recent.popleft()
+            del recent[0]
         if self.fills is not None and len(recent) >= self.fills:
             return True
         return self.lots is not None and sum(each for _, each in recent) >= self.lots
 
 
 FOR_EVER = 1 << 62
+
+
+class ProtectedGroup(msgspec.Struct, frozen=True, array_like=True):
+    """One group, its protection and its live orders."""
+
+    account: int
+    quote_group: str
+    protection: Protection
+    orders: list[int]
+
+
+ProtectionsSnapshot: TypeAlias = list[ProtectedGroup]
 
 
 class Protections:
@@ -61,7 +72,7 @@ class Protections:
         if command.fills is None and command.lots is None:
             return
         self._groups[group] = Protection(
-            command.fills, command.lots, command.window_us, command.frozen_us, deque()
+            command.fills, command.lots, command.window_us, command.frozen_us, []
         )
         self.orders.update(dict.fromkeys(live, group))
 
@@ -108,6 +119,20 @@ class Protections:
             [group, protection, sorted(each for each, own in self.orders.items() if own == group)]
             for group, protection in sorted(self._groups.items())
         ]
+
+    def snapshot(self) -> ProtectionsSnapshot:
+        """Everything, to be encoded before the next command: it is not a copy."""
+        return [
+            ProtectedGroup(*group, protection, [each for each, own in self.orders.items() if own == group])
+            for group, protection in self._groups.items()
+        ]
+
+    def load(self, snapshot: ProtectionsSnapshot) -> None:
+        """Take over a snapshot."""
+        for each in snapshot:
+            group = (each.account, each.quote_group)
+            self._groups[group] = each.protection
+            self.orders.update(dict.fromkeys(each.orders, group))
 
     def _forget(self, order_id: int, is_live: Callable[[int, int], bool]) -> None:
         group = self.orders.get(order_id)

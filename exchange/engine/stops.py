@@ -15,7 +15,7 @@ from exchange.model.commands import NewOrder
 from exchange.model.types import Side
 
 
-class StopOrder(msgspec.Struct, gc=False):
+class StopOrder(msgspec.Struct, array_like=True, gc=False):
     """A stop that waits. ``price_ticks`` is its limit once triggered, None for the edge of the band."""
 
     order_id: int
@@ -53,7 +53,10 @@ class StopBook:
         """Let a stop wait."""
         self.orders[stop.order_id] = stop
         self.by_account.setdefault(stop.command.account, {})[stop.order_id] = stop
-        self._push(stop)
+        if stop.is_reached:
+            heappush(self._reached, stop.order_id)
+        else:
+            self._push(stop)
 
     def find(self, account: int, order_id: int) -> StopOrder | None:
         """The stop of ``account`` with this number."""
@@ -93,6 +96,15 @@ class StopBook:
         for each in (self.orders, self.by_account, self._buys, self._sells, self._reached):
             each.clear()
         return stops
+
+    def snapshot(self) -> list[StopOrder]:
+        """Everything, by order_id, to be encoded before the next command: it is not a copy."""
+        return sorted(self.orders.values(), key=lambda stop: stop.order_id)
+
+    def load(self, stops: list[StopOrder]) -> None:
+        """Take over a snapshot, as an empty book of stops."""
+        for stop in stops:
+            self.park(stop)
 
     def state(self) -> object:
         """Canonical content for the state hash."""

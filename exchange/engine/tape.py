@@ -29,7 +29,7 @@ SPANS_US: Final[Mapping[Interval, int]] = {
 _DAY_US: Final = SPANS_US[Interval.DAY]
 
 
-class Candle(msgspec.Struct, gc=False):
+class Candle(msgspec.Struct, array_like=True, gc=False):
     """Trades from ``start_us`` on, for one interval. Prices in ticks; ``volume`` in lots."""
 
     start_us: int
@@ -84,10 +84,42 @@ class CandleSeries:
         found.reverse()
         return found
 
+    def snapshot(self) -> SeriesSnapshot:
+        """Everything, to be encoded before the next trade: it is not a copy."""
+        return SeriesSnapshot(list(self._candles), self.gone_us)
+
+    def load(self, snapshot: SeriesSnapshot) -> None:
+        """Take over a snapshot, as an empty series."""
+        self._candles.extend(snapshot.candles)
+        self.gone_us = snapshot.gone_us
+
     @property
     def last(self) -> Candle | None:
         """The one that grows."""
         return self._candles[-1] if self._candles else None
+
+
+class SeriesSnapshot(msgspec.Struct, frozen=True, array_like=True):
+    """The candles of one interval."""
+
+    candles: list[Candle]
+    gone_us: int | None
+
+
+class TapeSnapshot(msgspec.Struct, frozen=True, array_like=True):
+    """The whole tape of one instrument; its series in the order of the intervals."""
+
+    last_ticks: int | None
+    last_quantity: int
+    session: Candle | None
+    series: list[SeriesSnapshot]
+
+
+class TapesSnapshot(msgspec.Struct, frozen=True, array_like=True):
+    """All tapes, by instrument."""
+
+    tapes: dict[str, TapeSnapshot]
+    is_closed: bool
 
 
 class Tape:
@@ -117,6 +149,18 @@ class Tape:
         else:
             session.add(price_ticks, quantity)
 
+    def snapshot(self) -> TapeSnapshot:
+        """Everything, to be encoded before the next trade: it is not a copy."""
+        series = [each.snapshot() for each in self.series.values()]
+        return TapeSnapshot(self.last_ticks, self.last_quantity, self.session, series)
+
+    def load(self, snapshot: TapeSnapshot) -> None:
+        """Take over a snapshot, as an empty tape."""
+        self.last_ticks, self.last_quantity = snapshot.last_ticks, snapshot.last_quantity
+        self.session = snapshot.session
+        for series, saved in zip(self.series.values(), snapshot.series, strict=True):
+            series.load(saved)
+
     def begin_session(self) -> None:
         """The market opens: what was before counts no more."""
         self.session = None
@@ -143,6 +187,18 @@ class Tapes:
                 tape.traded(event.price_ticks, event.quantity, record.timestamp_us)
             elif isinstance(event, PhaseChanged) and event.instrument_id is None:
                 self.enter(event.phase)
+
+    def snapshot(self) -> TapesSnapshot:
+        """Everything, to be encoded before the next command: it is not a copy."""
+        return TapesSnapshot(
+            {name: tape.snapshot() for name, tape in self._by_instrument.items()}, self._is_closed
+        )
+
+    def load(self, snapshot: TapesSnapshot) -> None:
+        """Take over a snapshot, as empty tapes of the same instruments."""
+        self._is_closed = snapshot.is_closed
+        for name, tape in self._by_instrument.items():
+            tape.load(snapshot.tapes[name])
 
     def enter(self, phase: Phase) -> None:
         """The whole market is in ``phase`` from now on."""

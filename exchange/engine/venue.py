@@ -13,11 +13,19 @@ from exchange.engine import controls
 from exchange.engine.amending import amend
 from exchange.engine.auction import Clearing, indicative, uncross
 from exchange.engine.bands import market_order_price, price_bands
-from exchange.engine.book import MARKET_ASK, MARKET_BID, MAX_SEQUENCE, BestPrices, Book, Depth
+from exchange.engine.book import (
+    MARKET_ASK,
+    MARKET_BID,
+    MAX_SEQUENCE,
+    BestPrices,
+    Book,
+    BookSnapshot,
+    Depth,
+)
 from exchange.engine.expiries import Expiries, Expiry
 from exchange.engine.matching import Matcher, VenueCounters
 from exchange.engine.order_view import RestingLots
-from exchange.engine.protection import Protection, Protections
+from exchange.engine.protection import Protection, Protections, ProtectionsSnapshot
 from exchange.engine.stops import StopOrder
 from exchange.model.commands import (
     NO_TERMS,
@@ -37,7 +45,7 @@ from exchange.model.commands import (
     Uncross,
 )
 from exchange.model.events import AnyVenueEvent, PhaseChanged, StopsWaiting
-from exchange.model.phases import MarketPhases, Matching, batched_instruments, first_phase
+from exchange.model.phases import MarketPhases, Matching, PhasesSnapshot, batched_instruments, first_phase
 from exchange.model.rules import ClosingCancels, GameRules
 from exchange.model.types import CancelReason, Phase, Side, TimeInForce
 
@@ -52,6 +60,16 @@ class VenueStatistics(msgspec.Struct, frozen=True):
     live_orders: int
     heap_entries: int
     dead_entries: int
+
+
+class VenueSnapshot(msgspec.Struct, frozen=True, array_like=True):
+    """The whole venue; books in the order of the rules."""
+
+    phases: PhasesSnapshot
+    counters: VenueCounters
+    protections: ProtectionsSnapshot
+    books: list[BookSnapshot]
+    now_us: int
 
 
 class Venue:
@@ -73,8 +91,7 @@ class Venue:
         self._expiries = Expiries(lambda each: self._is_live(each.account, each.instrument_id, each.order_id))
         self._protections = Protections()
         self._now_us = 0
-        for instrument_id, matcher in self._matchers.items():
-            matcher.in_call = not self._phases.is_plain or self._phases.is_call(instrument_id)
+        self._follow_phases(self._matchers.values())
 
     def apply(self, record: Record) -> list[AnyVenueEvent]:
         """Carry out a command; gives its events in the order in which they happened."""
@@ -218,6 +235,26 @@ class Venue:
             protections,
             [book.state() for book in self._books.values()],
         ]
+
+    def snapshot(self) -> VenueSnapshot:
+        """Everything, to be encoded before the next command: it is not a copy."""
+        books = [book.snapshot() for book in self._books.values()]
+        phases, protections = self._phases.snapshot(), self._protections.snapshot()
+        return VenueSnapshot(phases, self._counters, protections, books, self._now_us)
+
+    def load(self, snapshot: VenueSnapshot) -> None:
+        """Take over a snapshot, as an empty venue with the same rules."""
+        self._phases.load(snapshot.phases)
+        self._protections.load(snapshot.protections)
+        self._counters.trade_id = snapshot.counters.trade_id
+        self._counters.extra_places = snapshot.counters.extra_places
+        self._now_us = snapshot.now_us
+        for book, saved in zip(self._books.values(), snapshot.books, strict=True):
+            assert book.instrument_id == saved.instrument_id
+            book.load(saved)
+            for expiry in book.expiries():
+                self._expiries.add(expiry)
+        self._follow_phases(self._matchers.values())
 
     def statistics(self) -> VenueStatistics:
         """Sizes of the books, for metrics."""
@@ -382,6 +419,11 @@ class Venue:
             for order_id, matcher in sorted(found.items(), key=itemgetter(0))
             for event in matcher.cancel(account, order_id, reason)
         ]
+
+    def _follow_phases(self, matchers: Iterable[Matcher]) -> None:
+        for matcher in matchers:
+            instrument_id = matcher.book.instrument_id
+            matcher.in_call = not self._may_trade(instrument_id) or self._phases.is_call(instrument_id)
 
     def _matchers_within(self, scope: CancelScope) -> Iterable[Matcher]:
         if scope.instrument_id is None:

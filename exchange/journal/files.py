@@ -10,6 +10,7 @@ from msgspec import Struct
 
 JOURNAL: Final = "journal.db"
 HEAD: Final = "head"
+SNAPSHOTS: Final = "snapshots"
 REPAIRED: Final = "journal.db.repaired"
 """The replacement a repair has built: while it is there, the repair was not finished."""
 

@@ -56,6 +56,7 @@ class MemoryJournal:
         self._was_clean = clean
         self._tally = CommitTally(observe_commit)
         self._batches: list[Batch] = []
+        self._chains = {0: GENESIS}
         self._last_sequence = 0
         self._chain = GENESIS
         self._appends = 0
@@ -83,6 +84,9 @@ class MemoryJournal:
     def read(self, after: int = 0, kind: BatchKind | None = None) -> Iterator[Batch]:
         durable = tuple(self._batches)
         return (b for b in durable if b.last_sequence > after and (kind is None or b.kind is kind))
+
+    def chain_at(self, sequence: int) -> bytes | None:
+        return self._chains.get(sequence)
 
     def append(self, batch: Batch) -> asyncio.Future[None]:
         if self._closed:
@@ -156,3 +160,4 @@ class MemoryJournal:
     def _keep(self, batch: Batch, chain: bytes) -> None:
         self._batches.append(batch)
         self._last_sequence, self._chain = batch.last_sequence, chain
+        self._chains[batch.last_sequence] = chain

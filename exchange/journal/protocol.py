@@ -37,6 +37,10 @@ class Journal(Protocol):
         """
         ...
 
+    def chain_at(self, sequence: int) -> bytes | None:
+        """The chain after the batch that ends with ``sequence``, as stored; None if none does."""
+        ...
+
     def append(self, batch: Batch) -> asyncio.Future[None]:
         """Done when ``batch`` is durable, JournalFailed when nobody knows; from then on every append fails.
 

@@ -93,6 +93,21 @@ def walk_after(connection: apsw.Connection, after: int) -> Iterator[Batch]:
     return walk(connection, Verifier(*link_before(connection, after)))
 
 
+def chain_at(data_dir: Path, sequence: int) -> bytes | None:
+    """The stored chain after the batch that ends with ``sequence``, None if none does.
+
+    Raises JournalDamaged.
+    """
+    with closing(open_live(data_dir / JOURNAL)) as connection:
+        return stored_chain(connection, sequence)
+
+
+def stored_chain(connection: apsw.Connection, sequence: int) -> bytes | None:
+    """See ``chain_at``."""
+    last, chain = link_before(connection, sequence)
+    return chain if last == sequence else None
+
+
 def last_link(connection: apsw.Connection) -> tuple[object, ...]:
     """Last sequence and chain as stored, (0, GENESIS) when empty."""
     found = connection.execute(_LAST).fetchone()

@@ -18,7 +18,7 @@ from exchange.journal.head import HeadFile, begin
 from exchange.journal.keeper import HeadKeeper
 from exchange.journal.lock import DirectoryLock
 from exchange.journal.protocol import JournalDamaged, JournalFailed, check_append
-from exchange.journal.reader import last_link, read_batches
+from exchange.journal.reader import chain_at, last_link, read_batches
 from exchange.journal.statistics import CommitObserver, CommitTally, JournalStatistics
 from exchange.journal.survey import Survey, survey_directory
 from exchange.journal.turns import WriterTurns
@@ -122,6 +122,9 @@ class SqliteJournal:
     def read(self, after: int = 0, kind: BatchKind | None = None) -> Iterator[Batch]:
         """See ``Journal``. Up to what is durable at the call; blocks while it reads from the disk."""
         return self._read(after, kind, self._last_sequence)
+
+    def chain_at(self, sequence: int) -> bytes | None:
+        return chain_at(self._data_dir, sequence)
 
     def append(self, batch: Batch) -> asyncio.Future[None]:
         if self._closed:

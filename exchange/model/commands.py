@@ -33,10 +33,22 @@ class Command(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Base of everything that can be sequenced."""
 
 
+class Configuration(msgspec.Struct, frozen=True, array_like=True):
+    """What a start was given beside the rules of the game, for the audit: it decides nothing in a replay.
+
+    ``admin_key_id`` identifies the operator's key without telling it; ``settings`` is JSON, without secrets.
+    """
+
+    version: str
+    admin_key_id: str
+    settings: str
+
+
 class OpenGame(Command, frozen=True, array_like=True, tag=0):
-    """The first record of a journal."""
+    """The first record of a journal. Old ones have no ``configuration``."""
 
     rules: GameRules
+    configuration: Configuration | None = None
 
 
 class OrderTerms(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -156,6 +168,7 @@ class SetPhase(Command, frozen=True, array_like=True, tag=5):
     reason: str
     instrument_id: str | None = None
     due_us: int | None = None
+    by_operator: bool = False
 
 
 class RegisterTeam(Command, frozen=True, array_like=True, tag=6):
@@ -249,6 +262,12 @@ class TriggerStops(Command, frozen=True, array_like=True, tag=22):
     instrument_id: str
 
 
+class NoteConfiguration(Command, frozen=True, array_like=True, tag=30):
+    """System command: a start's configuration is not the one last noted."""
+
+    configuration: Configuration
+
+
 AnyCommand: TypeAlias = (
     OpenGame
     | NewOrder
@@ -266,6 +285,7 @@ AnyCommand: TypeAlias = (
     | TriggerStops
     | SetProtection
     | Uncross
+    | NoteConfiguration
 )
 
 

@@ -191,7 +191,7 @@ AnyVenueEvent: TypeAlias = (
 )
 
 
-class PrivateEvent(msgspec.Struct, frozen=True, gc=False):
+class PrivateEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Base of what one team is told. Fields as in :mod:`exchange.wire.events`, in integers."""
 
     account: int
@@ -209,7 +209,7 @@ class OrderEvent(PrivateEvent, frozen=True, gc=False):
     side: Side
 
 
-class NewOrderAck(OrderEvent, frozen=True, gc=False):
+class NewOrderAck(OrderEvent, frozen=True, tag=0, gc=False):
     """``price_ticks`` is None for an order without limit, and the new one where post-only moved it."""
 
     order_type: OrderType
@@ -219,14 +219,14 @@ class NewOrderAck(OrderEvent, frozen=True, gc=False):
     terms: OrderTerms | None = None
 
 
-class OrderTriggered(OrderEvent, frozen=True, gc=False):
+class OrderTriggered(OrderEvent, frozen=True, tag=5, gc=False):
     """A stop entered the market. ``price_ticks`` is None without a limit."""
 
     price_ticks: int | None
     quantity: int
 
 
-class ExecutionReport(OrderEvent, frozen=True, gc=False):
+class ExecutionReport(OrderEvent, frozen=True, tag=1, gc=False):
     """One fill: one order's half of a trade. ``fees`` in money, signed."""
 
     exec_id: int
@@ -240,7 +240,7 @@ class ExecutionReport(OrderEvent, frozen=True, gc=False):
     auction_id: int | None = None
 
 
-class OrderAmended(OrderEvent, frozen=True, gc=False):
+class OrderAmended(OrderEvent, frozen=True, tag=2, gc=False):
     """``quantity`` is the new total; ``price_ticks`` is None for a stop without limit.
 
     ``is_self_trade``: not asked for; self-trade prevention took lots off it.
@@ -254,7 +254,7 @@ class OrderAmended(OrderEvent, frozen=True, gc=False):
     is_self_trade: bool = False
 
 
-class OrderCancelled(OrderEvent, frozen=True, gc=False):
+class OrderCancelled(OrderEvent, frozen=True, tag=3, gc=False):
     """``cancelled_quantity`` lots were given up; ``price_ticks`` is None for a market order."""
 
     price_ticks: int | None
@@ -263,7 +263,7 @@ class OrderCancelled(OrderEvent, frozen=True, gc=False):
     reason: CancelReason
 
 
-class PositionUpdate(PrivateEvent, frozen=True, gc=False):
+class PositionUpdate(PrivateEvent, frozen=True, tag=4, gc=False):
     """After each fill. ``cost`` is the total cost of what is open, with the sign of the position; all but
     ``position`` is money. ``cash`` and ``fees`` are those of the whole account.
     """

@@ -91,12 +91,19 @@ def batch_interval_ms(rules: GameRules, instrument_id: str) -> int | None:
     return batch.interval_ms
 
 
-class PhaseMark(msgspec.Struct, frozen=True):
+class PhaseMark(msgspec.Struct, frozen=True, array_like=True):
     """A phase, why, and since when; ``since_us`` is None for the phase a game begins with."""
 
     phase: Phase
     reason: str
     since_us: int | None
+
+
+class PhasesSnapshot(msgspec.Struct, frozen=True, array_like=True):
+    """Where the market stands, and the instruments that stand elsewhere."""
+
+    market: PhaseMark
+    instruments: dict[str, PhaseMark]
 
 
 class MarketPhases:
@@ -169,6 +176,16 @@ class MarketPhases:
     def state(self) -> object:
         """Canonical content for the state hash."""
         return [self.market, sorted(self.instruments.items())]
+
+    def snapshot(self) -> PhasesSnapshot:
+        """Everything, to be encoded before the next command: it is not a copy."""
+        return PhasesSnapshot(self.market, self.instruments)
+
+    def load(self, snapshot: PhasesSnapshot) -> None:
+        """Take over a snapshot."""
+        self.instruments.clear()
+        self.instruments.update(snapshot.instruments)
+        self._enter(snapshot.market)
 
     def _enter(self, market: PhaseMark) -> None:
         self.market = market

@@ -9,7 +9,9 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+
+import msgspec
 
 from exchange.base.bounds import PRIVATE_STREAM_EVENTS, PUBLIC_STREAM_EVENTS
 from exchange.model.events import AnyPrivateEvent, PhaseChanged, Traded
@@ -25,6 +27,16 @@ PHASE_CHANNEL = "phase"
 PRIVATE_CHANNEL = "private"
 
 T = TypeVar("T")
+
+
+class RingSnapshot(msgspec.Struct, frozen=True, array_like=True):
+    """The private stream of one team: what is kept of it, and the sequence of the newest."""
+
+    last_seq: int
+    events: list[AnyPrivateEvent]
+
+
+StreamsSnapshot: TypeAlias = dict[int, RingSnapshot]
 
 
 class StreamGap(Exception):
@@ -46,6 +58,15 @@ class Ring(Generic[T]):
             raise StreamGap(f"{seq} after {self.last_seq}")
         self._items.append(item)
         self.last_seq = seq
+
+    def items(self) -> list[T]:
+        """Everything that is kept, oldest first."""
+        return list(self._items)
+
+    def load(self, items: Iterable[T], last_seq: int) -> None:
+        """Begin with what another ring kept."""
+        self._items.extend(items)
+        self.last_seq = last_seq
 
     def skip_to(self, seq: int) -> None:
         """Go on from ``seq`` with nothing kept: whoever resumes from before it gets a snapshot."""
@@ -87,6 +108,15 @@ class PrivateStreams:
         """Keep what a replay tells again; nothing is sent."""
         for event in private:
             self.append(event)
+
+    def snapshot(self) -> StreamsSnapshot:
+        """Everything."""
+        return {account: RingSnapshot(ring.last_seq, ring.items()) for account, ring in self._rings.items()}
+
+    def load(self, snapshot: StreamsSnapshot) -> None:
+        """Take over a snapshot."""
+        for account, saved in snapshot.items():
+            self.of(account).load(saved.events, saved.last_seq)
 
 
 class Feed(ABC):

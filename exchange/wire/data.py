@@ -415,6 +415,27 @@ class AdminStatus(Data, frozen=True, kw_only=True):
     state_hash: str | None = None
 
 
+class AuditAct(Data, frozen=True, kw_only=True):
+    """Who did what. ``actor`` is `operator`, `console` (whoever starts the server), a team, `schedule`,
+    `restart` or `exchange`; ``admin_key_id`` tells one key of an operator from another.
+    """
+
+    act_id: str
+    sequence: int
+    timestamp: Timestamp
+    actor: str
+    act: str
+    details: dict[str, Any]
+    admin_key_id: str | None = None
+
+
+class AuditList(Data, frozen=True, kw_only=True):
+    """Oldest first."""
+
+    acts: list[AuditAct]
+    next_cursor: str | None = None
+
+
 class PhaseSet(Data, frozen=True, kw_only=True):
     """Everything after ``sequence`` is judged by ``phase``."""
 

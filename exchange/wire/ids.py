@@ -19,6 +19,7 @@ CLIENT_PREFIX = "client:"
 _ORDER = re.compile(r"ORD_([1-9][0-9]{0,17})\Z")
 _TEAM = re.compile(r"TEAM_([1-9][0-9]{0,8})\Z")
 _TRADE = re.compile(r"TRD_([1-9][0-9]{0,17})\Z")
+_ACT = re.compile(r"ACT_([1-9][0-9]{0,17})\Z")
 _EXECUTION = re.compile(r"EXE_([1-9][0-9]{0,17})\Z")
 
 
@@ -47,6 +48,11 @@ def auction_id_text(number: int | None) -> str | None:
     return None if number is None else f"AUC_{number}"
 
 
+def act_id_text(sequence: int) -> str:
+    """What operators call an act."""
+    return f"ACT_{sequence}"
+
+
 def order_number(text: str) -> int | None:
     """The number of an order id, None when the text is not one."""
     return _number(_ORDER, text)
@@ -65,6 +71,11 @@ def trade_number(text: str) -> int | None:
 def exec_number(text: str) -> int | None:
     """The number of an execution id, None when the text is not one."""
     return _number(_EXECUTION, text)
+
+
+def act_number(text: str) -> int | None:
+    """The sequence of an act id, None when the text is not one."""
+    return _number(_ACT, text)
 
 
 def _number(pattern: re.Pattern[str], text: str) -> int | None:

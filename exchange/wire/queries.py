@@ -20,6 +20,7 @@ _AFTER = "The `next_cursor` of the page before, or any id of this kind."
 OrderCursor = Annotated[str, Meta(pattern=r"^ORD_[1-9][0-9]{0,17}\Z", description=_AFTER)]
 TradeCursor = Annotated[str, Meta(pattern=r"^TRD_[1-9][0-9]{0,17}\Z", description=_AFTER)]
 ExecutionCursor = Annotated[str, Meta(pattern=r"^EXE_[1-9][0-9]{0,17}\Z", description=_AFTER)]
+ActCursor = Annotated[str, Meta(pattern=r"^ACT_[1-9][0-9]{0,17}\Z", description=_AFTER)]
 PageLimit = Annotated[int, Meta(ge=1, le=PAGE_MAX, description="Rows of the page.")]
 Depth = Annotated[int, Meta(ge=1, le=MAX_BOOK_LEVELS, description="Levels of each side.")]
 OfInstrument = Annotated[InstrumentId, Meta(description="Only this instrument.")]
@@ -168,6 +169,13 @@ class ExecutionsQuery(PageQuery, frozen=True, kw_only=True):
     order_id: OfOrderId | UnsetType = UNSET
     client_order_id: OfClientOrderId | UnsetType = UNSET
     after: ExecutionCursor | UnsetType = UNSET
+
+
+class AuditQuery(Query, frozen=True, kw_only=True):
+    """Oldest first; ``after`` is the ``next_cursor`` of the page before, or any act id."""
+
+    after: ActCursor | None = None
+    limit: PageLimit = PAGE_DEFAULT
 
 
 class AdminStatusQuery(Query, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ from exchange.config import Config, CoordinationConfig, GameConfig, JournalConfi
 from exchange.journal.batch import Batch
 from exchange.journal.memory import MemoryFaults, MemoryJournal
 from exchange.model.answers import Answer, OrderAnswer, TeamAnswer
-from exchange.model.commands import AnyCommand, NewOrder, RegisterTeam
+from exchange.model.commands import AnyCommand, NewOrder, Quote, RegisterTeam
 from exchange.model.order import OrderStatus
 from exchange.model.roles import Role
 from exchange.model.rules import BatchAuctions
@@ -64,7 +64,9 @@ class Floor:
         self.journal = journal
         self.running: asyncio.Task[None] = asyncio.create_task(exchange.run())
 
-    async def execute(self, command: AnyCommand, wait: Wait = Wait.SETTLEMENT, account: int = 1) -> Answer:
+    async def execute(
+        self, command: AnyCommand | Quote, wait: Wait = Wait.SETTLEMENT, account: int = 1
+    ) -> Answer:
         """Submit as a request of ``account`` and wait for the answer."""
         async with asyncio.timeout(DEADLINE_S):
             return await self.exchange.path.intake.execute(command, "r", account, wait)

@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from exchange.app import build_core
+from exchange.base.clock import SystemClock
 from exchange.journal.batch import Batch
 from exchange.journal.memory import MemoryJournal
 from exchange.model.answers import Answer, OrderAnswer, TeamAnswer
@@ -25,16 +27,21 @@ from exchange.model.commands import (
     CancelOrders,
     CancelScope,
     DisableTeam,
+    NewOrder,
+    Quote,
+    QuoteSide,
     RegisterTeam,
     RotateKey,
     SetPhase,
+    SetProtection,
 )
-from exchange.model.roles import Fees, PortfolioLimit, PositionLimit, Role
+from exchange.model.roles import Fees, PortfolioLimit, PositionLimit, QuoteRules, Role
 from exchange.model.types import CancelReason, Phase, Side, TimeInForce
 from exchange.pipeline.core import Core
 from exchange.pipeline.recovery import Recovered, journal_rules, recover
 from exchange.pipeline.streams import PrivateStreams
 from exchange.services.game.keys import hash_key
+from tests.oracle.actions import order_terms
 from tests.support.floor import Floor, new_order
 
 ROLES = (
@@ -45,6 +52,7 @@ ROLES = (
         name="wide",
         fees=Fees(maker=-100, taker=-300),
         constraints=(PositionLimit(max_position=40), PortfolioLimit(max_total_position=60)),
+        quotes=QuoteRules(),
     ),
 )
 PRICES = {"SPX": 440_000, "SPY": 44_000}
@@ -71,7 +79,7 @@ class Session:
             if self._random.random() < 0.05:
                 await self._halt()
 
-    async def _submit(self, commands: list[AnyCommand]) -> None:
+    async def _submit(self, commands: list[AnyCommand | Quote]) -> None:
         self._made += len(commands)
         answers = await asyncio.gather(*(self._floor.execute(command) for command in commands))
         self.answers += answers
@@ -91,12 +99,14 @@ class Session:
         path.submit_system(SetPhase(Phase.CONTINUOUS, "session"))
         await self._submit([self._operate(self._account())])
 
-    def _command(self) -> AnyCommand:
+    def _command(self) -> AnyCommand | Quote:
         choice = self._random.random()
+        if choice < 0.1:
+            return self._quote()
         if choice < 0.55 or not self._orders:
             return self._order()
         if choice < 0.7:
-            return CancelOrder(self._account(), self._order_id(), "", "r")
+            return self._cancel()
         if choice < 0.9:
             return self._amend()
         if choice < 0.95:
@@ -108,6 +118,8 @@ class Session:
         chance = self._random
         name = chance.choice(list(PRICES))
         price = PRICES[name] + chance.randint(-3, 3)
+        if chance.random() < 0.4:
+            return self._order_with_terms(name, price)
         return new_order(
             self._account(),
             chance.choice([Side.BUY, Side.SELL]),
@@ -118,6 +130,31 @@ class Session:
             request_id=f"r{self._made}",
             instrument_id=name,
         )
+
+    def _order_with_terms(self, name: str, price_ticks: int) -> NewOrder:
+        chance = self._random
+        side, quantity = chance.choice([Side.BUY, Side.SELL]), chance.randint(1, 12)
+        order = order_terms(chance.randrange(10_000), self._account(), name, side, quantity, price_ticks)
+        terms = order.all_terms
+        if terms.expires_at_us is not None:
+            ends_us = SystemClock().now_us() + 3_600_000_000
+            terms = replace(terms, expires_at_us=ends_us)
+        if chance.random() < 0.2:
+            terms = replace(terms, reduce_only=True)
+        return replace(order, terms=terms, request_id=f"r{self._made}")
+
+    def _quote(self) -> Quote:
+        chance = self._random
+        name = chance.choice(list(PRICES))
+        middle = PRICES[name] + chance.randint(-2, 2)
+        bid, ask = (QuoteSide(middle + away, chance.randint(1, 5)) for away in (-1, 1))
+        return Quote(self._account(), name, chance.choice(["a", "b"]), bid, ask, f"r{self._made}")
+
+    def _cancel(self) -> CancelOrder:
+        order = self._floor.exchange.core.register.get(self._order_id())
+        assert order is not None
+        account = order.command.account if self._random.random() < 0.5 else self._account()
+        return CancelOrder(account, order.order_id, "", "r")
 
     def _amend(self) -> AmendOrder:
         chance = self._random
@@ -134,10 +171,11 @@ class Session:
         choices: list[Callable[[], AnyCommand]] = [
             lambda: DisableTeam(account, True, "session", "r"),
             lambda: DisableTeam(account, False, "session", "r"),
+            lambda: SetProtection(account, chance.choice("ab"), chance.choice([None, 2]), 9, 10**9, 0, "r"),
             lambda: RotateKey(account, hash_key(f"key{self._made}"), "r"),
             lambda: RegisterTeam(f"More {self._made}", "wide", hash_key(f"new{self._made}"), "r"),
         ]
-        return chance.choices(choices, (1, 4, 1, 1))[0]()
+        return chance.choices(choices, (1, 4, 3, 1, 1))[0]()
 
     def _account(self) -> int:
         return self._random.choice(self._accounts)

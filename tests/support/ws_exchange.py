@@ -19,7 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from exchange.api.past import HistoryReader
+from exchange.api.past import HistoryReader, NoHistory, SqlTables
 from exchange.api.transport.connections import ConnectionCounter, ProtocolLimits
 from exchange.api.transport.listener import Listener, bind
 from exchange.api.transport.protocol import make_http_protocol
@@ -31,6 +31,7 @@ from exchange.base.clock import SystemClock
 from exchange.base.entropy import SystemEntropy
 from exchange.config import Config, CoordinationConfig, GameConfig, LimitsConfig
 from exchange.journal.memory import MemoryJournal
+from exchange.storage.progress import ProjectionState, ProjectionWatch
 
 ADMIN_KEY = "itg_admin_key_of_the_tests"
 DEADLINE_S = 10.0
@@ -204,7 +205,8 @@ async def ws_exchange(
         limits=limits or LimitsConfig(),
         responses=responses or CoordinationConfig(),
     )
-    exchange = Exchange(config, journal, clock=clock, entropy=entropy, admin_key=ADMIN_KEY, past=past)
+    tables = SqlTables(ProjectionWatch(lambda: 0, clock, ProjectionState.OFF), past or NoHistory())
+    exchange = Exchange(config, journal, clock=clock, entropy=entropy, admin_key=ADMIN_KEY, tables=tables)
     await exchange.start()
     counter = ConnectionCounter()
     sock = bind("127.0.0.1", 0)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from exchange.config import Config, ConfigError, load_config
+from exchange.config import Config, ConfigError, load_config, settings_in_force
 from exchange.model.types import SelfTradePrevention
 
 
@@ -80,3 +81,18 @@ def test_rules_replace_parts_of_the_preset() -> None:
     assert rules.preset == "small"
     assert rules.self_trade_prevention is SelfTradePrevention.NONE
     assert rules.instruments == load_config(None, {}, {"game.preset": "small"}).rules().instruments
+
+
+def test_settings_in_force_tell_no_secret_and_no_place() -> None:
+    """What decides how the server behaves; where it listens and writes may differ from start to start."""
+    first = load_config(None, {}, {"server.port": 1, "server.data": "a", "game.invite_code": "secret"})
+    second = load_config(None, {}, {"server.port": 2, "server.data": "b", "game.invite_code": "other"})
+    text = settings_in_force(first)
+    assert text == settings_in_force(second)
+    assert "secret" not in text
+    told = msgspec.json.decode(text)
+    assert told["game"] == {"invite_code": True}
+    assert told["limits"] == msgspec.to_builtins(first.limits)
+    assert set(told) == set(Config.__struct_fields__)
+    slower = load_config(None, {}, {"limits.team_orders_per_second": 5.0})
+    assert settings_in_force(slower) != settings_in_force(load_config(None, {}, {}))

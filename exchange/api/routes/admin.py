@@ -14,14 +14,16 @@ from exchange.api.replies import Answered, Reply
 from exchange.api.routes.game import REGISTRATION_CODES, find_team, register
 from exchange.api.routes.orders import cancel_all_reply
 from exchange.api.views import team_view
+from exchange.base.bounds import AUDIT_ENTRIES
 from exchange.model.answers import Done, TeamAnswer
 from exchange.model.commands import CancelOrders, CancelScope, DisableTeam, RotateKey, SetPhase
 from exchange.model.reasons import Code, Refusal
 from exchange.model.types import CancelReason
 from exchange.services.game.keys import hash_key, new_key
 from exchange.wire import data
-from exchange.wire.ids import team_id_text
-from exchange.wire.queries import AdminStatusQuery, NoQuery
+from exchange.wire.audit import audit_act
+from exchange.wire.ids import act_number, team_id_text
+from exchange.wire.queries import AdminStatusQuery, AuditQuery, NoQuery
 from exchange.wire.requests import DisableTeamRequest, PhaseRequest, TeamRequest
 from exchange.wire.times import time_text
 
@@ -42,6 +44,19 @@ async def get_admin_status(context: ApiContext, call: Call[AdminStatusQuery, Non
             state_hash=context.state_hash() if call.query.state_hash else None,
         )
     )
+
+
+async def list_audit(context: ApiContext, call: Call[AuditQuery, None]) -> Reply:
+    """A page of acts, oldest first."""
+    query = call.query
+    after = None if query.after is None else act_number(query.after)
+    found = context.settlement.audit.entries(query.limit + 1, after)
+    acts = [
+        audit_act(entry.sequence, entry.timestamp_us, entry.command, entry.operator)
+        for entry in found[: query.limit]
+    ]
+    cursor = acts[-1].act_id if len(found) > query.limit else None
+    return Answered(data.AuditList(acts=acts, next_cursor=cursor))
 
 
 async def list_teams(context: ApiContext, call: Call[NoQuery, None]) -> Reply:
@@ -81,7 +96,7 @@ async def enable_team(context: ApiContext, call: Call[NoQuery, DisableTeamReques
 async def set_phase(context: ApiContext, call: Call[NoQuery, PhaseRequest]) -> Reply:
     """Halt, reopen or close; an instrument or the whole market."""
     asked = call.body
-    command = SetPhase(asked.phase, asked.reason, asked.instrument_id)
+    command = SetPhase(asked.phase, asked.reason, asked.instrument_id, by_operator=True)
     answer = await execute(context, call, command)
     if isinstance(answer, Refusal):
         return answer
@@ -133,6 +148,21 @@ ROUTES: Final = (
         ),
         query=AdminStatusQuery,
         data=data.AdminStatus,
+    ),
+    Operation(
+        operation_id="list_audit",
+        method="GET",
+        path="/admin/audit",
+        topic=Topic.ADMIN,
+        access=Access.OPERATOR,
+        handler=list_audit,
+        summary="Who did what",
+        description=(
+            "Registrations, acts of operators, phases, and the settings each start noted, oldest first: the"
+            f" last {AUDIT_ENTRIES:,} of them. `exchange audit list` has all."
+        ),
+        query=AuditQuery,
+        data=data.AuditList,
     ),
     Operation(
         operation_id="list_teams",

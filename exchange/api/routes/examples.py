@@ -248,6 +248,20 @@ ANSWERS: Final[Mapping[str, Any]] = {
             "expired": 0,
         },
     },
+    "list_audit": {
+        "acts": [
+            {
+                "act_id": "ACT_67902",
+                "sequence": 67902,
+                "timestamp": "2026-03-02T15:04:05.000123Z",
+                "actor": "operator",
+                "admin_key_id": "cc25cb6e",
+                "act": "set_phase",
+                "details": {"phase": "halted", "reason": "wrong expiry", "instrument_id": "SPY"},
+            }
+        ],
+        "next_cursor": "ACT_67902",
+    },
     "list_teams": {"teams": [_TEAM]},
     "create_team": {**_REGISTERED, "team_id": "TEAM_2", "name": "House flow", "role": "retail"},
     "rotate_key": {"team_id": "TEAM_1", "api_key": _KEY},

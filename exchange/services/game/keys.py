@@ -19,6 +19,11 @@ def new_key(entropy: Entropy) -> str:
     return KEY_PREFIX + base64.urlsafe_b64encode(entropy.token(_KEY_BYTES)).rstrip(b"=").decode()
 
 
+def key_id(key_hash: bytes) -> str:
+    """Eight characters that tell one key from another in a log or an audit, and no one the key."""
+    return key_hash.hex()[:8]
+
+
 def hash_key(key: str) -> bytes:
     """SHA-256. A key has all its bits from a generator, so it needs neither salt nor stretching."""
     return hashlib.sha256(key.encode()).digest()

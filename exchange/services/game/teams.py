@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import msgspec
 from msgspec.structs import replace
 
@@ -23,7 +25,7 @@ from exchange.model.types import CancelReason
 from exchange.services.game.keys import KEY_HASH_BYTES
 
 
-class Team(msgspec.Struct, frozen=True):
+class Team(msgspec.Struct, frozen=True, array_like=True):
     """A registered team. ``account`` is its number; what clients call it is made on the wire."""
 
     account: int
@@ -36,6 +38,9 @@ class Team(msgspec.Struct, frozen=True):
     """In which cases its orders are to be cancelled."""
     protected_groups: frozenset[str] = frozenset()
     """Groups of quotes that market-maker protection watches."""
+
+
+TeamsSnapshot: TypeAlias = list[Team]
 
 
 class TeamRegistry:
@@ -88,10 +93,7 @@ class TeamRegistry:
             disabled=False,
             registered_at_us=record.timestamp_us,
         )
-        self._teams[account] = team
-        self._accounts_by_key[team.key_hash] = account
-        self._accounts_by_name[team.name.casefold()] = account
-        self._last_account = account
+        self._keep(team)
 
     def rotate(self, record: Record) -> None:
         """The team's old key is void from now on. Raises ValueError for a key hash that is none or in use."""
@@ -161,6 +163,23 @@ class TeamRegistry:
             ]
             for team in self._teams.values()
         ]
+
+    # --- snapshots ------------------------------------------------------------------------------
+
+    def snapshot(self) -> TeamsSnapshot:
+        """Everything, in the order of registration."""
+        return list(self._teams.values())
+
+    def load(self, snapshot: TeamsSnapshot) -> None:
+        """Take over a snapshot, as an empty registry. Raises KeyError for a role that the rules lack."""
+        for team in snapshot:
+            self._keep(replace(team, role=self._roles[team.role.name]))
+
+    def _keep(self, team: Team) -> None:
+        self._teams[team.account] = team
+        self._accounts_by_key[team.key_hash] = team.account
+        self._accounts_by_name[team.name.casefold()] = team.account
+        self._last_account = team.account
 
     def _require_new_key(self, key_hash: bytes) -> None:
         if len(key_hash) != KEY_HASH_BYTES:

@@ -9,7 +9,7 @@ from exchange.model.order import OrderStatus
 from exchange.model.types import CancelReason
 
 
-class Order(msgspec.Struct, gc=False):
+class Order(msgspec.Struct, array_like=True, gc=False):
     """An accepted order. ``command`` is what was sent, ``quantity`` and ``price_ticks`` what stands now.
 
     ``quantity`` is the total (FIX OrderQty), ``value`` the sum of price_ticks * quantity over its fills,
@@ -36,7 +36,7 @@ class Order(msgspec.Struct, gc=False):
         return 0 if self.status.is_final else self.quantity - self.filled_quantity
 
 
-class KnownOrder(msgspec.Struct, frozen=True, gc=False):
+class KnownOrder(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What a resend of its ``client_order_id`` is compared with and answered by."""
 
     order_id: int
@@ -44,7 +44,7 @@ class KnownOrder(msgspec.Struct, frozen=True, gc=False):
     command: NewOrder
 
 
-class PendingAmend(msgspec.Struct, frozen=True, gc=False):
+class PendingAmend(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An amend admitted and not yet settled. ``quantity`` is the new total, None where it keeps what is.
 
     It holds on to its order, which may end and leave the register before.
@@ -59,3 +59,24 @@ class FreedLots(msgspec.Struct, frozen=True, gc=False):
 
     command: NewOrder
     lots: int
+
+
+class TeamOrders(msgspec.Struct, frozen=True, array_like=True):
+    """What the register knows of one team. ``open`` and ``known`` in the order in which they were entered,
+    ``finished`` in that in which they ended. A known order that is among these is told by its number alone.
+    ``gone`` is the newest that is none of them any more.
+    """
+
+    account: int
+    open: list[Order]
+    finished: list[Order]
+    known: list[int | KnownOrder]
+    gone: Order | None
+
+
+class RegisterSnapshot(msgspec.Struct, frozen=True, array_like=True):
+    """The whole register."""
+
+    teams: list[TeamOrders]
+    amends: list[tuple[int, PendingAmend]]
+    last_order_id: int

@@ -12,7 +12,14 @@ from exchange.model.commands import AmendOrder, NewOrder, Record
 from exchange.model.order import OrderStatus, Trigger, next_status
 from exchange.model.page import Gone
 from exchange.model.types import CancelReason, Side
-from exchange.services.orders.order import FreedLots, KnownOrder, Order, PendingAmend
+from exchange.services.orders.order import (
+    FreedLots,
+    KnownOrder,
+    Order,
+    PendingAmend,
+    RegisterSnapshot,
+    TeamOrders,
+)
 
 _ACCEPTED = OrderStatus.ACCEPTED
 _ACKNOWLEDGE, _AMEND, _CANCEL = Trigger.ACKNOWLEDGE, Trigger.AMEND, Trigger.CANCEL
@@ -63,8 +70,7 @@ class OrderRegister:
         team, terms = self._team(command.account), command.terms
         if terms is not None:
             order.stop_price_ticks = terms.stop_price_ticks
-            if terms.quote_group is not None:
-                team.quotes[command.instrument_id, terms.quote_group, command.side] = order
+            self._note_quote(team, order)
         self._orders[order_id] = team.open[order_id] = order
         if command.client_order_id is not None:
             self._remember(team, command.client_order_id, KnownOrder(order_id, timestamp_us, command))
@@ -76,8 +82,7 @@ class OrderRegister:
         order = self._orders[command.order_id]
         pending = PendingAmend(order, command.quantity)
         assert record.sequence not in self._amends
-        self._amends[record.sequence] = pending
-        self._amends_of.setdefault(order.order_id, []).append(record.sequence)
+        self._keep_amend(record.sequence, pending)
 
     # --- what settle does -----------------------------------------------------------------------
 
@@ -255,11 +260,61 @@ class OrderRegister:
             "amends": sorted(self._amends.items()),
         }
 
+    # --- snapshots ------------------------------------------------------------------------------
+
+    def snapshot(self) -> RegisterSnapshot:
+        """Everything, to be encoded before the next command: it is not a copy."""
+        teams = [self._team_snapshot(account, team) for account, team in self._teams.items()]
+        return RegisterSnapshot(teams, list(self._amends.items()), self._last_order_id)
+
+    def load(self, snapshot: RegisterSnapshot) -> None:
+        """Take over a snapshot, as an empty register."""
+        for row in snapshot.teams:
+            self._load_team(self._team(row.account), row)
+        for sequence, pending in snapshot.amends:
+            order = self._orders.get(pending.order.order_id, pending.order)
+            self._keep_amend(sequence, PendingAmend(order, pending.quantity))
+        self._last_order_id = snapshot.last_order_id
+
+    def _team_snapshot(self, account: int, team: _Team) -> TeamOrders:
+        orders = self._orders
+        known = [each.order_id if each.order_id in orders else each for each in team.known.values()]
+        finished = [orders[order_id] for order_id in team.finished]
+        return TeamOrders(account, list(team.open.values()), finished, known, team.gone)
+
+    def _load_team(self, team: _Team, row: TeamOrders) -> None:
+        orders = self._orders
+        team.gone = row.gone
+        for order in row.open:
+            orders[order.order_id] = team.open[order.order_id] = order
+            self._note_quote(team, order)
+        for order in row.finished:
+            orders[order.order_id] = order
+            team.finished.append(order.order_id)
+        for each in row.known:
+            if isinstance(each, int):
+                order = orders[each]
+                known = KnownOrder(each, order.timestamp_us, order.command)
+            else:
+                known = each
+            assert known.command.client_order_id is not None
+            self._remember(team, known.command.client_order_id, known)
+
     # --------------------------------------------------------------------------------------------
 
     def _most(self, order: Order) -> int:
         totals = [self._amends[each].quantity or 0 for each in self._amends_of.get(order.order_id, ())]
         return max(order.quantity, *totals) if totals else order.quantity
+
+    def _note_quote(self, team: _Team, order: Order) -> None:
+        command = order.command
+        quote_group = command.all_terms.quote_group
+        if quote_group is not None:
+            team.quotes[command.instrument_id, quote_group, command.side] = order
+
+    def _keep_amend(self, sequence: int, pending: PendingAmend) -> None:
+        self._amends[sequence] = pending
+        self._amends_of.setdefault(pending.order.order_id, []).append(sequence)
 
     def _team(self, account: int) -> _Team:
         team = self._teams.get(account)

@@ -6,7 +6,7 @@ flight have reserved: never less than what could still become position. All quan
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -16,7 +16,7 @@ from exchange.model.types import Side
 _BUY = Side.BUY
 
 
-class _Line(msgspec.Struct, gc=False):
+class ExposureLine(msgspec.Struct, array_like=True, gc=False):
     """One instrument of one account."""
 
     position: int = 0
@@ -30,24 +30,25 @@ class _Line(msgspec.Struct, gc=False):
     stops: int = 0
 
 
-class _Account:
-    __slots__ = ("lines", "total_exposure", "total_position")
+class AccountExposure(msgspec.Struct, array_like=True):
+    """All instruments of one account, and their sums."""
 
-    def __init__(self) -> None:
-        self.lines: dict[str, _Line] = {}
-        self.total_position = 0
-        self.total_exposure = 0
+    lines: dict[str, ExposureLine] = {}
+    total_position: int = 0
+    total_exposure: int = 0
 
 
-_NOBODY: Final = _Account()
-_NOTHING: Final = _Line()
+ExposureSnapshot: TypeAlias = dict[int, AccountExposure]
+
+_NOBODY: Final = AccountExposure()
+_NOTHING: Final = ExposureLine()
 
 
 class Exposure:
     """Positions and reservations. Validate reserves, settle converts and releases; nothing goes negative."""
 
     def __init__(self) -> None:
-        self._accounts: dict[int, _Account] = {}
+        self._accounts: dict[int, AccountExposure] = {}
         self.reduce_only_orders = 0
         """Live ones of all accounts: while there are none, nobody's orders need be looked at for them."""
 
@@ -66,10 +67,10 @@ class Exposure:
         assert quantity > 0
         owner = self._accounts.get(account)
         if owner is None:
-            owner = self._accounts[account] = _Account()
+            owner = self._accounts[account] = AccountExposure()
         line = owner.lines.get(instrument_id)
         if line is None:
-            line = owner.lines[instrument_id] = _Line()
+            line = owner.lines[instrument_id] = ExposureLine()
         if side is _BUY:
             line.open_buys += quantity
             line.resting_buys += can_rest
@@ -188,7 +189,19 @@ class Exposure:
             if (instruments := self.open_instruments(account))
         ]
 
-    def _count(self, line: _Line, side: Side, terms: OrderTerms, change: int) -> None:
+    # --- snapshots ------------------------------------------------------------------------------
+
+    def snapshot(self) -> ExposureSnapshot:
+        """Everything, to be encoded before the next command: it is not a copy."""
+        return self._accounts
+
+    def load(self, snapshot: ExposureSnapshot) -> None:
+        """Take over a snapshot."""
+        self._accounts = snapshot
+        lines = (line for account in snapshot.values() for line in account.lines.values())
+        self.reduce_only_orders = sum(line.reducing_buys + line.reducing_sells for line in lines)
+
+    def _count(self, line: ExposureLine, side: Side, terms: OrderTerms, change: int) -> None:
         if terms.stop_price_ticks is not None:
             line.stops += change
             assert line.stops >= 0
@@ -200,11 +213,11 @@ class Exposure:
                 line.reducing_sells += change
             assert line.reducing_buys >= 0 <= line.reducing_sells
 
-    def _line(self, account: int, instrument_id: str) -> _Line:
+    def _line(self, account: int, instrument_id: str) -> ExposureLine:
         return self._accounts.get(account, _NOBODY).lines.get(instrument_id, _NOTHING)
 
 
-def _recount(owner: _Account, line: _Line) -> None:
+def _recount(owner: AccountExposure, line: ExposureLine) -> None:
     # max(|p + b|, |p - s|) without abs: open lots are not negative, so p + b >= p >= p - s.
     long = line.position + line.open_buys
     short = line.open_sells - line.position

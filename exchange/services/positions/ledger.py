@@ -8,6 +8,7 @@ account, cash == sum of realised P&L - sum of cost.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeAlias
 
 import msgspec
 
@@ -19,7 +20,7 @@ from exchange.model.types import Side
 _BUY = Side.BUY
 
 
-class Position(msgspec.Struct, gc=False):
+class Position(msgspec.Struct, array_like=True, gc=False):
     """Net lots of one account in one instrument at average cost. Changed by the ledger alone."""
 
     position: int = 0
@@ -27,13 +28,15 @@ class Position(msgspec.Struct, gc=False):
     realised_pnl: int = 0
 
 
-class _Account:
-    __slots__ = ("cash", "fees", "positions")
+class AccountBooks(msgspec.Struct, array_like=True):
+    """Lines by instrument, and the money of the whole account."""
 
-    def __init__(self) -> None:
-        self.positions: dict[str, Position] = {}
-        self.cash = 0
-        self.fees = 0
+    positions: dict[str, Position] = {}
+    cash: int = 0
+    fees: int = 0
+
+
+LedgerSnapshot: TypeAlias = dict[int, AccountBooks]
 
 
 class Ledger:
@@ -41,8 +44,8 @@ class Ledger:
 
     def __init__(self, instruments: Iterable[Instrument]) -> None:
         self._tick_values = {each.instrument_id: each.tick_value for each in instruments}
-        self._house = _Account()
-        self._accounts: dict[int, _Account] = {HOUSE_ACCOUNT: self._house}
+        self._house = AccountBooks()
+        self._accounts: dict[int, AccountBooks] = {HOUSE_ACCOUNT: self._house}
 
     def book(
         self, account: int, instrument_id: str, side: Side, quantity: int, price_ticks: int, fees: int
@@ -51,7 +54,7 @@ class Ledger:
         assert quantity > 0
         books = self._accounts.get(account)
         if books is None:
-            books = self._accounts[account] = _Account()
+            books = self._accounts[account] = AccountBooks()
         line = books.positions.get(instrument_id)
         if line is None:
             line = books.positions[instrument_id] = Position()
@@ -113,6 +116,15 @@ class Ledger:
             [account, books.cash, books.fees, sorted(books.positions.items())]
             for account, books in sorted(self._accounts.items())
         ]
+
+    def snapshot(self) -> LedgerSnapshot:
+        """Everything, to be encoded before the next command: it is not a copy."""
+        return self._accounts
+
+    def load(self, snapshot: LedgerSnapshot) -> None:
+        """Take over a snapshot."""
+        self._accounts = snapshot
+        self._house = snapshot[HOUSE_ACCOUNT]
 
 
 def _close(line: Position, lots: int, lot_value: int) -> None:

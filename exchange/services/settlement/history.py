@@ -16,7 +16,7 @@ from exchange.model.page import ALWAYS, Gone, Page, Row, Span
 from exchange.model.types import Side
 
 
-class PublicTrade(msgspec.Struct, frozen=True, gc=False):
+class PublicTrade(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A trade as everyone sees it."""
 
     trade_id: int
@@ -29,6 +29,13 @@ class PublicTrade(msgspec.Struct, frozen=True, gc=False):
 
 Matches: TypeAlias = Callable[[Row], bool] | None
 """Which rows a page is made of; None takes all."""
+
+
+class HistorySnapshot(msgspec.Struct, frozen=True, array_like=True):
+    """Rows by account and by instrument, oldest first."""
+
+    executions: dict[int, list[ExecutionReport]]
+    trades: dict[str, list[PublicTrade]]
 
 
 class History:
@@ -85,6 +92,20 @@ class History:
         """Trades of an instrument above trade_id ``after``, oldest first."""
         rows = self._trades.get(instrument_id)
         return Page([]) if rows is None else _page(rows, _TRADE, limit, after, span, matches)
+
+    def snapshot(self) -> HistorySnapshot:
+        """Everything."""
+        return HistorySnapshot(
+            {account: list(rows) for account, rows in self._executions.items()},
+            {instrument_id: list(rows) for instrument_id, rows in self._trades.items()},
+        )
+
+    def load(self, snapshot: HistorySnapshot) -> None:
+        """Take over a snapshot."""
+        for account, executions in snapshot.executions.items():
+            self._executions[account] = deque(executions, self._executions_per_team + 1)
+        for instrument_id, trades in snapshot.trades.items():
+            self._trades[instrument_id] = deque(trades, self._trades_per_instrument + 1)
 
 
 class _Order(Generic[Row]):

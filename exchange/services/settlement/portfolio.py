@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
+import msgspec
+
 from exchange.model.commands import CancelOrders, CancelScope
 from exchange.model.roles import PortfolioLimit, Role
 from exchange.model.types import CancelReason, Side
 from exchange.services.settlement.ports import Holdings
 
 _NO_LIMIT: Final = 1 << 62
+
+
+class PortfolioSnapshot(msgspec.Struct, frozen=True, array_like=True):
+    """By account: the last total of those past their limit, and how often each passed it."""
+
+    past: dict[int, int]
+    breaches: dict[int, int]
 
 
 class PortfolioWatch:
@@ -52,6 +61,14 @@ class PortfolioWatch:
     def state(self) -> object:
         """Canonical content for the state hash."""
         return {"past": sorted(self._past.items()), "breaches": sorted(self._breaches.items())}
+
+    def snapshot(self) -> PortfolioSnapshot:
+        """Everything, to be encoded before the next command: it is not a copy."""
+        return PortfolioSnapshot(self._past, self._breaches)
+
+    def load(self, snapshot: PortfolioSnapshot) -> None:
+        """Take over a snapshot."""
+        self._past, self._breaches = snapshot.past, snapshot.breaches
 
     def _passed(self, account: int, total: int) -> Iterable[CancelOrders]:
         before = self._past.get(account)

@@ -35,11 +35,12 @@ from exchange.model.roles import Role
 from exchange.model.types import CancelReason, Liquidity, Side
 from exchange.services.settlement.amends import apply_amend
 from exchange.services.settlement.answers import answer
-from exchange.services.settlement.history import History, PublicTrade
-from exchange.services.settlement.portfolio import PortfolioWatch
+from exchange.services.settlement.audit import AUDITED, AuditSnapshot, AuditTrail
+from exchange.services.settlement.history import History, HistorySnapshot, PublicTrade
+from exchange.services.settlement.portfolio import PortfolioSnapshot, PortfolioWatch
 from exchange.services.settlement.ports import Books, Fees, Orders, OrderState, Reservations
 from exchange.services.settlement.preview import preview
-from exchange.services.settlement.streams import StreamNumbers
+from exchange.services.settlement.streams import StreamNumbers, StreamNumbersSnapshot
 
 _MAKER, _TAKER, _AUCTION = Liquidity.MAKER, Liquidity.TAKER, Liquidity.AUCTION
 _BUY, _SELL = Side.BUY, Side.SELL
@@ -60,6 +61,15 @@ class Settled(msgspec.Struct, frozen=True, gc=False):
     wishes: tuple[Wish, ...] = ()
 
 
+class SettlementSnapshot(msgspec.Struct, frozen=True, array_like=True):
+    """What settlement keeps beside register, exposure and ledger."""
+
+    history: HistorySnapshot
+    streams: StreamNumbersSnapshot
+    portfolio: PortfolioSnapshot
+    audit: AuditSnapshot
+
+
 class Settlement:
     """Books what the venue reports, tells the teams and answers. ``role_of`` gives the role of an account."""
 
@@ -78,14 +88,18 @@ class Settlement:
         self.history = History()
         self.streams = StreamNumbers()
         self.portfolio = PortfolioWatch(exposure, role_of)
+        self.audit = AuditTrail()
 
     def settle(self, record: Record, events: Sequence[AnyVenueEvent]) -> Settled:
         """Book ``events`` of ``record``. Raises on what cannot be: a bug in match or in a reservation."""
         told: list[AnyPrivateEvent] = []
         accounts: list[int] = []
         wishes: list[Wish] = []
-        if type(record.command) is AmendOrder:
+        command = record.command
+        if type(command) is AmendOrder:
             apply_amend(record, events, self._register, self._exposure)
+        elif type(command) in AUDITED:
+            self.audit.note(record)
         for event in events:
             match event:
                 case Acknowledged():
@@ -110,7 +124,24 @@ class Settlement:
 
     def state(self) -> object:
         """Canonical content for the state hash; register, exposure and ledger have their own."""
-        return {"streams": self.streams.state(), "portfolio": self.portfolio.state()}
+        return {
+            "streams": self.streams.state(),
+            "portfolio": self.portfolio.state(),
+            "audit": self.audit.state(),
+        }
+
+    def snapshot(self) -> SettlementSnapshot:
+        """Everything, to be encoded before the next command: it is not a copy."""
+        return SettlementSnapshot(
+            self.history.snapshot(), self.streams.snapshot(), self.portfolio.snapshot(), self.audit.snapshot()
+        )
+
+    def load(self, snapshot: SettlementSnapshot) -> None:
+        """Take over a snapshot."""
+        self.history.load(snapshot.history)
+        self.streams.load(snapshot.streams)
+        self.portfolio.load(snapshot.portfolio)
+        self.audit.load(snapshot.audit)
 
     # --- one event each -------------------------------------------------------------------------
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
+StreamNumbersSnapshot: TypeAlias = dict[int, int]
+
 
 class StreamNumbers:
     """The same commands give the same numbers, on every replay."""
@@ -22,3 +26,11 @@ class StreamNumbers:
     def state(self) -> object:
         """Canonical content for the state hash."""
         return sorted(self._last.items())
+
+    def snapshot(self) -> StreamNumbersSnapshot:
+        """Everything, to be encoded before the next command: it is not a copy."""
+        return self._last
+
+    def load(self, snapshot: StreamNumbersSnapshot) -> None:
+        """Take over a snapshot."""
+        self._last = snapshot

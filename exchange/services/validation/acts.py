@@ -11,6 +11,7 @@ from exchange.model.commands import (
     DisableTeam,
     ExpireOrders,
     GuardOrders,
+    NoteConfiguration,
     OpenGame,
     RegisterTeam,
     RotateKey,
@@ -40,6 +41,7 @@ Act: TypeAlias = (
     | TriggerStops
     | SetProtection
     | Uncross
+    | NoteConfiguration
 )
 
 
@@ -65,7 +67,7 @@ class Acts:
                 return self._unknown_team(act.account) or self._unknown_scope(act) or act
             case SetProtection():
                 return self._judge_protection(act)
-            case ExpireOrders() | TriggerStops() | Uncross():
+            case ExpireOrders() | TriggerStops() | Uncross() | NoteConfiguration():
                 # The exchange's own: nobody else can enter one.
                 return act
             case OpenGame():

@@ -9,6 +9,7 @@ half an order behind.
 
 from __future__ import annotations
 
+import msgspec
 from msgspec.structs import replace
 
 from exchange.base.bounds import MAX_PRICE_TICKS, MAX_QUANTITY
@@ -28,7 +29,7 @@ from exchange.model.commands import (
     SetPhase,
     SetProtection,
 )
-from exchange.model.phases import MarketPhases, batched_instruments, first_phase
+from exchange.model.phases import MarketPhases, PhasesSnapshot, batched_instruments, first_phase
 from exchange.model.reasons import Refusal, unknown_instrument
 from exchange.model.rules import GameRules
 from exchange.model.types import OrderType, Phase, Side
@@ -41,6 +42,14 @@ from exchange.services.validation.proposal import Proposal
 from exchange.services.validation.quotes import SideCommand, judge_quote, side_commands
 
 _LIMIT, _STOP = OrderType.LIMIT, OrderType.STOP
+
+
+class AdmissionSnapshot(msgspec.Struct, frozen=True, array_like=True):
+    """Where the sequence, the time and the market day stand."""
+
+    sequence: int
+    timestamp_us: int
+    phases: PhasesSnapshot
 
 
 class Admission:
@@ -169,6 +178,16 @@ class Admission:
         """Only move on: a voided record keeps its number and its time."""
         self._sequence = record.sequence
         self._timestamp_us = record.timestamp_us
+
+    def snapshot(self) -> AdmissionSnapshot:
+        """What a replay would give it. Rate windows are no part of it: a restart forgets them."""
+        return AdmissionSnapshot(self._sequence, self._timestamp_us, self._phases.snapshot())
+
+    def load(self, snapshot: AdmissionSnapshot) -> None:
+        """Take over a snapshot."""
+        self._sequence = snapshot.sequence
+        self._timestamp_us = snapshot.timestamp_us
+        self._phases.load(snapshot.phases)
 
     def _number(self, command: AnyCommand, now_us: int) -> Record:
         last_us = self._timestamp_us

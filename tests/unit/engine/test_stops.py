@@ -1,5 +1,6 @@
 """Stops beside the book: turns, bounds, and what is left of those that are gone."""
 
+import msgspec
 import pytest
 
 from exchange.base.bounds import MAX_DEAD_ENTRIES
@@ -96,6 +97,24 @@ def test_a_stop_that_was_moved_away_is_not_reached_by_its_old_price() -> None:
     stops.reach(105)
     stops.reach(105)
     assert (stops.next(), stops.next()) == (stop, None)
+
+
+def test_stops_that_are_loaded_take_their_turns_as_before() -> None:
+    """One that is reached, one that was moved and one that waits, from a snapshot."""
+    stops, loaded = StopBook(), StopBook()
+    for order_id, price in ((1, 100), (2, 105), (3, 100)):
+        stops.park(_stop(order_id, Side.BUY, price))
+    stops.reach(100)
+    stops.move(stops.orders[1], 120)
+    stops.move(stops.orders[2], 104)
+    encoded = msgspec.json.encode(stops.snapshot())
+    loaded.load(msgspec.json.decode(encoded, type=list[StopOrder]))
+    assert loaded.state() == stops.state()
+    for each in (stops, loaded):
+        each.reach(104)
+    turns = [[each.next(), each.next(), each.next(), each.next()] for each in (stops, loaded)]
+    assert turns[0] == turns[1]
+    assert [None if turn is None else turn.order_id for turn in turns[0]] == [1, 2, 3, None]
 
 
 def test_a_reached_stop_that_is_cancelled_has_no_turn() -> None:

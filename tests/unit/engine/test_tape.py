@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from exchange.engine.tape import CandleSeries, Tape, Tapes
+import msgspec
+
+from exchange.base.bounds import CANDLES_KEPT
+from exchange.engine.tape import CandleSeries, Tape, Tapes, TapesSnapshot
 from exchange.model.commands import Record, SetPhase
 from exchange.model.events import PhaseChanged, Traded
 from exchange.model.types import Interval, Phase, Side
@@ -82,3 +85,19 @@ def test_tapes_session_begins_when_the_market_opens() -> None:
         assert session.volume == volume
     tapes.take(*_phase(9, Phase.HALTED, "X"))
     assert tapes.of("X").session is not None
+
+
+def test_tapes_that_are_loaded_say_and_go_on_the_same() -> None:
+    """Last trade, session, candles and what is gone of them, and that the market is closed."""
+    tapes, loaded = (Tapes(["X"], daily=False) for _ in range(2))
+    for second in range(CANDLES_KEPT + 2):
+        tapes.of("X").traded(100 + second % 7, 1 + second, second * SECOND)
+    tapes.enter(Phase.CLOSED)
+    encoded = msgspec.json.encode(tapes.snapshot())
+    loaded.load(msgspec.json.decode(encoded, type=TapesSnapshot))
+    assert loaded.of("X").series[Interval.SECOND].gone_us == SECOND
+    for each in (tapes, loaded):
+        each.of("X").traded(99, 1, 10_000_000 * SECOND)
+        each.enter(Phase.CONTINUOUS)
+    assert msgspec.json.encode(loaded.snapshot()) == msgspec.json.encode(tapes.snapshot())
+    assert loaded.of("X").session is None

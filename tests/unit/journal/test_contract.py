@@ -255,3 +255,15 @@ async def test_journal_group_commit(place: Place) -> None:
     assert journal.last_sequence == 20
     assert journal.statistics().records == 20
     await journal.close()
+
+
+async def test_journal_chain_at(place: Place) -> None:
+    """The chain after the batch that ends with a sequence; none within a batch and beyond the end."""
+    journal = place.open()
+    chains = {0: GENESIS}
+    for written in batches(4):
+        await journal.append(written)
+        chains[written.last_sequence] = journal.chain
+    found = {sequence: journal.chain_at(sequence) for sequence in range(journal.last_sequence + 2)}
+    assert found == {sequence: chains.get(sequence) for sequence in found}
+    await journal.close()

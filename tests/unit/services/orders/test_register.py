@@ -9,7 +9,9 @@ from exchange.model.answers import OrderReport
 from exchange.model.commands import AmendOrder, NewOrder, Record
 from exchange.model.order import IllegalTransition, OrderStatus
 from exchange.model.types import CancelReason, Side
+from exchange.services.orders.order import RegisterSnapshot
 from exchange.services.orders.register import OrderRegister
+from tests.support.sameness import Comparison
 from tests.support.settling import new_order
 
 BUY, SELL = Side.BUY, Side.SELL
@@ -279,3 +281,24 @@ def test_state_is_canonical_and_shows_every_change() -> None:
 
     assert encoded(6) == encoded(6)
     assert len({encoded(steps) for steps in range(7)}) == 7
+
+
+def test_snapshot_keeps_what_is_in_flight_and_what_was_forgotten() -> None:
+    """Amends that wait, client order ids of orders that are gone, and whose turn it is to be forgotten."""
+    register = OrderRegister(finished_per_team=1, known_per_team=3)
+    for order_id in (1, 2, 3):
+        _opened(register, order_id, new_order(1, BUY, 10, 100, client_order_id=f"c{order_id}"))
+    for order_id in (1, 2):
+        register.cancel(order_id, CancelReason.REQUESTED, 5)
+    register.amend_pending(_amend(4, 3, 15))
+    register.amend_pending(_amend(5, 3, 4))
+    loaded = OrderRegister(finished_per_team=1, known_per_team=3)
+    payload = msgspec.json.encode(register.snapshot())
+    loaded.load(msgspec.json.decode(payload, type=RegisterSnapshot))
+    assert list(Comparison({}).differences(register, loaded)) == []
+    assert loaded.get(1) is None
+    assert loaded.gone(1) == register.gone(1) is not None
+    assert loaded.by_client_id(1, "c1") == register.by_client_id(1, "c1") is not None
+    assert loaded.most(3) == 15
+    _enter(loaded, 6, new_order(1, BUY, 1, 100, client_order_id="c6"))
+    assert loaded.by_client_id(1, "c1") is None
