@@ -131,8 +131,8 @@ class Projector:
                 self._positions[event.account, event.instrument_id] = event
                 self._teams[event.account] = None
                 continue
-            assert isinstance(event, OrderEvent)
-            self._orders[event.order_id] = self._live[event.order_id]
+            if isinstance(event, OrderEvent):
+                self._orders[event.order_id] = self._live[event.order_id]
             if isinstance(event, ExecutionReport):
                 self._pay(event)
                 if silent:

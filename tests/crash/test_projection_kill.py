@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy.exc import SQLAlchemyError
 
 from tests.support.databases import Database, own_database
-from tests.support.games import played, write_journal
+from tests.support.projected import played, write_journal
 from tests.support.projector_process import live
 
 KILLS = int(os.environ.get("EXCHANGE_PROJECTION_KILLS", "20"))

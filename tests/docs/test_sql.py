@@ -10,7 +10,7 @@ from typing import Any
 from exchange.storage.names import TableName
 from exchange.storage.schema import OFFSET_TABLE, Schema
 from tests.support.databases import Database
-from tests.support.games import played, project, write_journal
+from tests.support.projected import played, project, write_journal
 from tests.support.session import replay
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "sql.md"

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from tests.support.databases import Database
-from tests.support.games import played, write_journal
+from tests.support.projected import played, write_journal
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

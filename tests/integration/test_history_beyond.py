@@ -20,7 +20,7 @@ from exchange.services.settlement.history import History
 from exchange.storage.database import database_url
 from exchange.storage.store import Store
 from tests.support.databases import Database
-from tests.support.games import write_journal
+from tests.support.projected import write_journal
 from tests.support.ws_exchange import WsExchange, ws_exchange
 
 KEPT = 3

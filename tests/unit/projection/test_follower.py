@@ -22,7 +22,7 @@ from exchange.storage.store import Store
 from exchange.storage.types import day_of
 from tests.support.databases import Database
 from tests.support.floor import new_order
-from tests.support.games import played, project, write_journal
+from tests.support.projected import played, project, write_journal
 
 
 async def test_follower_in_pieces_ends_as_at_once(tmp_path: Path, database: Database) -> None:

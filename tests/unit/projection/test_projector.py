@@ -13,7 +13,7 @@ from exchange.model.commands import NewOrder, RegisterTeam, SetPhase
 from exchange.projection.projector import Projector
 from exchange.services.orders.register import OrderRegister
 from exchange.storage.changes import KEPT, Row
-from tests.support.games import played
+from tests.support.projected import played
 from tests.support.session import replay
 
 KEYS = {

@@ -16,7 +16,7 @@ from exchange.storage.errors import StorageError, StorageUnavailable
 from exchange.storage.export import export_table
 from exchange.storage.names import FileKind, TableName
 from tests.support.databases import Database
-from tests.support.games import played, project, write_journal
+from tests.support.projected import played, project, write_journal
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
