@@ -173,7 +173,8 @@ CLIENT_EVENTS: Final = 10_000
 """Events a client holds for its reader. At it the streams stop where they are and are resumed from there when
 half is read: nothing is lost unless the exchange no longer keeps it, which is told as StreamReset."""
 IN_PROCESS_MESSAGES: Final = 1_000
-"""Messages under way in one direction of an in-process socket; the sender waits."""
+"""Messages under way in one direction of an in-process socket; the sender waits. The exchange also waits at
+BACKLOG_BUFFER_BYTES."""
 
 # --- recorded flows -----------------------------------------------------------------------------------
 MAX_RECORDED_MESSAGES: Final = 1_000_000
