@@ -190,5 +190,7 @@ DEMO_LATENCIES: Final = 10_000
 """Latencies that the percentiles of the live line are taken from; the oldest goes first."""
 
 # --- simulated markets --------------------------------------------------------------------------------
+TURNS_AT_ONE_MOMENT: Final = 1_000_000
+"""Turns of a virtual loop in which no time passes; one more and it raises Livelock."""
 MAX_SIMULATED_BOTS: Final = 500
 """Bots of one simulated market, which all live in one process; more is a wrong command line."""
