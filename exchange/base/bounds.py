@@ -253,7 +253,8 @@ CLIENT_EVENTS: Final = 10_000
 """Events a client holds for its reader. At it the streams stop where they are and are resumed from there when
 half is read: nothing is lost unless the exchange no longer keeps it, which is told as StreamReset."""
 IN_PROCESS_MESSAGES: Final = 1_000
-"""Messages under way in one direction of an in-process socket; the sender waits."""
+"""Messages under way in one direction of an in-process socket; the sender waits. The exchange also waits at
+BACKLOG_BUFFER_BYTES."""
 
 # --- recorded flows -----------------------------------------------------------------------------------
 MAX_RECORDED_MESSAGES: Final = 1_000_000
@@ -269,5 +270,7 @@ DEMO_LATENCIES: Final = 10_000
 """Latencies that the percentiles of the live line are taken from; the oldest goes first."""
 
 # --- simulated markets --------------------------------------------------------------------------------
+TURNS_AT_ONE_MOMENT: Final = 1_000_000
+"""Turns of a virtual loop in which no time passes; one more and it raises Livelock."""
 MAX_SIMULATED_BOTS: Final = 500
 """Bots of one simulated market, which all live in one process; more is a wrong command line."""

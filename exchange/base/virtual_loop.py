@@ -12,6 +12,8 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from typing import Any, Final, TypeVar, TypeVarTuple, Unpack
 
+from exchange.base import bounds
+
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
@@ -25,12 +27,16 @@ class Deadlock(RuntimeError):
     """Nothing is ready and no timer is set: on a real loop this would wait for ever."""
 
 
+class Livelock(RuntimeError):
+    """Something is always ready and time stands still: on a real loop this would spin for ever."""
+
+
 class NotVirtual(RuntimeError):
     """Something asked for what virtual time has none of: a thread."""
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
-    """Time is in seconds since the loop was made. Runs to the end, or raises :class:`Deadlock`."""
+    """Time is in seconds since the loop was made. Runs to the end, or raises Deadlock or Livelock."""
 
     # BaseEventLoop's own, named here because they are no part of its public face.
     _ready: deque[asyncio.Handle]
@@ -76,16 +82,21 @@ class _Timers:
 
     def __init__(self, jump: Callable[[], None]) -> None:
         self._jump = jump
+        self._turns = 0
 
     def select(self, timeout_s: float | None) -> list[Any]:
         if timeout_s is None:
             raise Deadlock("nothing is ready and no timer is set: everything waits for something else")
+        self._turns += 1
         if timeout_s > 0:
             self._jump()
+            self._turns = 0
+        elif self._turns > bounds.TURNS_AT_ONE_MOMENT:
+            raise Livelock(f"no time has passed for {self._turns:,} turns of the loop")
         return []
 
 
 def run_virtual(main: Coroutine[Any, Any, T]) -> T:
-    """Run ``main`` in virtual time, to its end. Raises :class:`Deadlock` where real time would hang."""
+    """Run ``main`` in virtual time, to its end. Raises Deadlock or Livelock where real time would hang."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(main)

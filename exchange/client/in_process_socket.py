@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from exchange.base.bounds import IN_PROCESS_MESSAGES
+from exchange.base.bounds import BACKLOG_BUFFER_BYTES, IN_PROCESS_MESSAGES
 from exchange.client.answers import refusal_of
 from exchange.client.asgi import AsgiApp, Exchanged, Message
 from exchange.client.transport import SocketClosed
@@ -63,7 +63,7 @@ class InProcessSocket:
             await self._news.wait()
         message = unread.popleft()
         self._unread_bytes -= len(message)
-        if len(unread) < IN_PROCESS_MESSAGES // 2:
+        if len(unread) < IN_PROCESS_MESSAGES // 2 and self._unread_bytes < BACKLOG_BUFFER_BYTES // 2:
             self._room.set()
         return message
 
@@ -144,9 +144,14 @@ class InProcessSocket:
                 await self._denied.send({**message, "type": kind.removeprefix("websocket.")})
 
     async def _wait_room(self) -> None:
-        while len(self._unread) >= IN_PROCESS_MESSAGES and self._closed is None:
+        # An application that sends a backlog counts bytes, and asks again at once if it was not made to wait.
+        while self._is_full and self._closed is None:
             self._room.clear()
             await self._room.wait()
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._unread) >= IN_PROCESS_MESSAGES or self._unread_bytes >= BACKLOG_BUFFER_BYTES
 
     def _disconnect(self) -> Message:
         code = _BROKEN if self._closed is None else self._closed.close_code

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from exchange.base.clock import LoopClock
-from exchange.base.virtual_loop import Deadlock, NotVirtual, VirtualLoop, run_virtual
+from exchange.base.virtual_loop import Deadlock, Livelock, NotVirtual, VirtualLoop, run_virtual
 
 
 def test_virtual_loop_jumps_to_the_next_timer() -> None:
@@ -67,6 +67,19 @@ def test_virtual_loop_raises_where_real_time_would_hang() -> None:
 
     with pytest.raises(Deadlock):
         run_virtual(wait())
+
+
+def test_virtual_loop_raises_where_real_time_would_spin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task that is always ready keeps time from passing; but not one that sleeps now and then."""
+    monkeypatch.setattr("exchange.base.bounds.TURNS_AT_ONE_MOMENT", 100)
+
+    async def spin(sleeps_s: float) -> None:
+        for turn in range(1_000):
+            await asyncio.sleep(sleeps_s if turn % 50 == 0 else 0)
+
+    with pytest.raises(Livelock):
+        run_virtual(spin(0))
+    run_virtual(spin(0.001))
 
 
 def test_virtual_loop_times_out_what_waits_for_nothing() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from exchange.api.transport.frames import text_frame
-from exchange.base.bounds import IN_PROCESS_MESSAGES
+from exchange.base.bounds import BACKLOG_BUFFER_BYTES, IN_PROCESS_MESSAGES
 from exchange.client import ConnectionLost, InProcessTransport, RateLimited, Unauthenticated
 from exchange.client.answers import decode
 from exchange.client.asgi import Message, Receive, Send
@@ -171,6 +171,27 @@ async def test_application_waits_for_a_client_that_does_not_read() -> None:
     for _ in range(IN_PROCESS_MESSAGES + 5):
         await socket.receive()
     assert sent == IN_PROCESS_MESSAGES + 5
+    await transport.close()
+
+
+async def test_application_waits_for_bytes_as_well() -> None:
+    """A backlog is counted in bytes: few large messages that nobody reads make ``send`` wait, too."""
+    sent = 0
+
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        nonlocal sent
+        await send({"type": "websocket.accept"})
+        for _ in range(3):
+            await send({"type": "websocket.send", "text": "x" * BACKLOG_BUFFER_BYTES})
+            sent += 1
+
+    transport = InProcessTransport(app)
+    socket = await transport.connect()
+    await asyncio.sleep(0)
+    assert sent == 1
+    for _ in range(3):
+        await socket.receive()
+    assert sent == 3
     await transport.close()
 
 
