@@ -144,3 +144,17 @@ async def test_backup_under_load_has_every_order_acknowledged_before_it_began(tm
             traders[0].url = server.url
             newest = {key: traders[0].acknowledged[key] for key in late}
             assert await _lost(session, traders[0], newest) != []
+
+
+@pytest.mark.timeout(120)
+async def test_stop_takes_a_snapshot_where_it_is_asked_to(tmp_path: Path) -> None:
+    """The server ends when it is made; the next start replays nothing. A clean stop leaves no log behind."""
+    folder = tmp_path / "data"
+    settings = {"EXCHANGE_SNAPSHOTS__AT_STOP_RECORDS": "1"}
+    with ServerProcess(folder, ["--preset", "flow"], environment=settings) as server:
+        async with client_session() as session:
+            await register(session, server.url, "T", 1)
+    assert _newest(folder) == "0000000000000002.snapshot"
+    assert sorted(path.name for path in folder.iterdir()) == ["admin.key", "head", "journal.db", "snapshots"]
+    with ServerProcess(folder, ["--preset", "flow"]) as server:
+        assert "0 records replayed after the snapshot of 2," in server.ready_line

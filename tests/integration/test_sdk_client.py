@@ -345,6 +345,15 @@ async def test_operator_manages_teams(kind: str) -> None:
                     await read_until(stream, lambda events: False)
                 with pytest.raises(Unauthenticated):
                     await client.buy("SPX", 1, price=4300.0)
+            acts = (await operator.audit()).acts
+            assert [(act.actor, act.act) for act in acts[1:]] == [
+                ("TEAM_1", "register_team"),
+                *(
+                    ("operator", act)
+                    for act in ("register_team", "disable_team", "enable_team", "rotate_key")
+                ),
+            ]
+            assert (await operator.audit(after=acts[-2].act_id)).acts == acts[-1:]
         with pytest.raises(Forbidden):
             async with OperatorClient(transport_to(running, kind, alpha.api_key)) as intruder:
                 await intruder.teams()
