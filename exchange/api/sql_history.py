@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING, TypeVar
 
 from exchange.base.bounds import HISTORY_PENDING
 from exchange.log import get_logger
-from exchange.model.commands import NewOrder
+from exchange.model.commands import NO_TERMS, NewOrder, OrderTerms
 from exchange.model.events import ExecutionReport
 from exchange.model.order import OrderStatus
-from exchange.model.types import CancelReason, Liquidity, OrderType, Side, TimeInForce
+from exchange.model.types import (
+    CancelReason,
+    Liquidity,
+    OrderType,
+    PostOnly,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+)
 from exchange.services.orders.order import Order
 from exchange.services.settlement.history import PublicTrade
 from exchange.storage.asked import Asked
@@ -105,6 +113,7 @@ def _order(row: Found) -> Order:
         time_in_force=TimeInForce(row["time_in_force"]),
         client_order_id=row["client_order_id"],
         request_id=row["request_id"],
+        terms=_terms(row),
     )
     reason = row["cancel_reason"]
     return Order(
@@ -119,7 +128,23 @@ def _order(row: Found) -> Order:
         row["fees"],
         None if reason is None else CancelReason(reason),
         row["updated_at"],
+        row["stop_price_ticks"],
     )
+
+
+def _terms(row: Found) -> OrderTerms | None:
+    post_only, prevention = row["post_only"], row["self_trade_prevention"]
+    terms = OrderTerms(
+        row["stop_price_ticks"],
+        None if post_only is None else PostOnly(post_only),
+        row["display_quantity"],
+        row["reduce_only"],
+        row["expires_at"],
+        row["label"],
+        None if prevention is None else SelfTradePrevention(prevention),
+        row["quote_group"],
+    )
+    return None if terms == NO_TERMS else terms
 
 
 def _execution(row: Found) -> ExecutionReport:

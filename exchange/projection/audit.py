@@ -10,6 +10,7 @@ from exchange.model.commands import (
     AnyCommand,
     CancelOrders,
     DisableTeam,
+    NoteConfiguration,
     OpenGame,
     Record,
     RegisterTeam,
@@ -59,6 +60,9 @@ def _act(command: AnyCommand) -> _Act | None:
         case SetPhase():
             phase = {"phase": command.phase.value, "instrument_id": command.instrument_id}
             return "set_phase", None, None, command.reason, dict(phase)
+        case NoteConfiguration(configuration):
+            noted = {"version": configuration.version, "admin_key_id": configuration.admin_key_id}
+            return "note_configuration", None, None, None, dict(noted)
         case Void():
             return "void", None, None, command.reason, {"sequence": command.sequence}
         case AcceptLoss():

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from exchange.model.commands import NewOrder, OpenGame, Record, SetPhase
-from exchange.model.events import AnyPrivateEvent, ExecutionReport, OrderEvent, PositionUpdate
+from exchange.model.events import AnyPrivateEvent, AnyVenueEvent, ExecutionReport, OrderEvent, PositionUpdate
 from exchange.pipeline.core import Core
 from exchange.pipeline.recovery import CoreFactory
 from exchange.projection import rows
@@ -54,7 +54,7 @@ class Projector:
                 self._changes.add("audit", voided_row(record))
             return
         try:
-            private = self._core.replay(record).private
+            private = self._core.replay(record, self._matched).private
         except Exception as error:
             raise ReplayStopped(record.sequence, error) from error
         self._command(record, silent)
@@ -91,10 +91,7 @@ class Projector:
 
     def _command(self, record: Record, silent: bool) -> None:
         command = record.command
-        if isinstance(command, NewOrder):
-            self._enter(record.sequence)
-            return
-        if silent:
+        if silent or isinstance(command, NewOrder):
             return
         if isinstance(command, SetPhase):
             self._phase(record, command)
@@ -104,11 +101,13 @@ class Projector:
         if row is not None:
             self._changes.add("audit", row)
 
-    def _enter(self, order_id: int) -> None:
-        assert self._core is not None
-        order = self._core.register.get(order_id)
-        assert order is not None, "an order outlives the command that enters it"
-        self._live[order_id] = self._orders[order_id] = order
+    def _matched(self, record: Record, events: Sequence[AnyVenueEvent]) -> None:
+        """Before it is settled: the command that enters an order may end it and more, and make it forgotten."""
+        if isinstance(record.command, NewOrder):
+            assert self._core is not None
+            order = self._core.register.get(record.sequence)
+            assert order is not None, "it was entered when its command was admitted"
+            self._live[order.order_id] = self._orders[order.order_id] = order
 
     def _phase(self, record: Record, command: SetPhase) -> None:
         assert self._core is not None

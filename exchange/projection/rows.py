@@ -73,6 +73,23 @@ def order_row(order: Order, grid: Grid) -> Row:
         "fees": order.fees,
         "sent_price_ticks": command.price_ticks,
         "sent_quantity": command.quantity,
+        **_terms(order, grid),
+    }
+
+
+def _terms(order: Order, grid: Grid) -> Row:
+    terms, stop_ticks = order.command.all_terms, order.stop_price_ticks
+    post_only, prevention = terms.post_only, terms.self_trade_prevention
+    return {
+        "stop_price_ticks": stop_ticks,
+        "stop_price": None if stop_ticks is None else grid.price(stop_ticks),
+        "post_only": None if post_only is None else post_only.value,
+        "display_quantity": terms.display_quantity,
+        "reduce_only": terms.reduce_only,
+        "expires_at": terms.expires_at_us,
+        "label": terms.label,
+        "self_trade_prevention": None if prevention is None else prevention.value,
+        "quote_group": terms.quote_group,
     }
 
 
