@@ -318,13 +318,10 @@ class Venue:
 
     def _protect(self, events: list[AnyVenueEvent]) -> list[AnyVenueEvent]:
         """What market-maker protection adds to the events of a command."""
-        for account, quote_group in self._protections.take(events, self._now_us, self._is_resting):
+        for account, quote_group in self._protections.take(events, self._now_us, self._is_live):
             scopes = (CancelScope(quote_group=quote_group),)
             events += self._cancel_within(account, scopes, CancelReason.MARKET_MAKER_PROTECTION)
         return events
-
-    def _is_resting(self, account: int, order_id: int) -> bool:
-        return any(order_id in book.by_account.get(account, {}) for book in self._books.values())
 
     def _trigger(self, sequence: int, command: TriggerStops) -> list[AnyVenueEvent]:
         return self._trigger_stops(self._matchers[command.instrument_id], sequence)
