@@ -30,9 +30,11 @@ from exchange.journal.protocol import Journal, JournalMissing
 from exchange.journal.stopped import StoppedJournal
 from exchange.log import get_logger
 from exchange.metrics import Metrics
-from exchange.model.commands import CancelOrders, ExpireOrders, SetPhase, TriggerStops, Void
+from exchange.model.commands import CancelOrders, ExpireOrders, SetPhase, TriggerStops, Uncross, Void
+from exchange.model.phases import batched_instruments
 from exchange.model.roles import Role
 from exchange.model.rules import GameRules
+from exchange.pipeline.batch_clock import BatchClock
 from exchange.pipeline.book_feed import BookFeed
 from exchange.pipeline.core import Core
 from exchange.pipeline.expiry_clock import ExpiryClock
@@ -124,6 +126,7 @@ class Exchange:
         self._log = get_logger("exchange")
         self.market_clock: MarketClock
         self.expiry_clock: ExpiryClock
+        self.batch_clock: BatchClock
         self.core: Core
         self.path: OrderPath
         self.hub: Hub
@@ -158,6 +161,8 @@ class Exchange:
         self.expiry_clock = ExpiryClock(
             lambda: self.core.venue.next_expiry_us, clock=self._clock, submit=self._submit_by_clock
         )
+        batched = batched_instruments(self.core.rules)
+        self.batch_clock = BatchClock(batched, self.core.venue, self._submit_by_clock)
         context = self._context()
         api = build_api(context, stream_routes(context, hub, publisher, epoch))
         self.api = ClientGone(api, self.metrics.client_gone.inc)
@@ -170,6 +175,9 @@ class Exchange:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(every, self.config.market.check_interval_s, self.market_clock.check)
             tasks.start_soon(every, self.config.market.check_interval_s, self.expiry_clock.check)
+            batch = self.core.rules.batch_auctions
+            if batch is not None:
+                tasks.start_soon(every, batch.interval_ms / 1_000, self.batch_clock.check)
             tasks.start_soon(every, SWITCH_CHECK_S, self.guards.expire)
             await self.path.run()
             tasks.cancel_scope.cancel()
@@ -213,7 +221,7 @@ class Exchange:
             submit=self._submit_by_clock,
         )
 
-    def _submit_by_clock(self, command: SetPhase | ExpireOrders) -> None:
+    def _submit_by_clock(self, command: SetPhase | ExpireOrders | Uncross) -> None:
         # A halted venue and a draining one sequence nothing: what is due now is due after the next start.
         if self.health.state in (State.STARTING, State.RUNNING):
             self.path.submit_system(command)

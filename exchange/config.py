@@ -18,7 +18,7 @@ from exchange.base import bounds
 from exchange.model.instrument import Instrument
 from exchange.model.presets import PRESETS, preset_rules
 from exchange.model.roles import Role
-from exchange.model.rules import Bands, Closing, GameRules
+from exchange.model.rules import Bands, BatchAuctions, Closing, GameRules
 from exchange.model.schedule import Schedule
 from exchange.model.types import SelfTradePrevention
 
@@ -31,6 +31,7 @@ REPLACEABLE = (
     "self_trade_prevention",
     "schedule",
     "closing",
+    "batch_auctions",
     "max_teams",
     "seed",
 )
@@ -123,6 +124,7 @@ class GameConfig(Section, frozen=True, kw_only=True):
     self_trade_prevention: SelfTradePrevention | None = None
     schedule: Schedule | None = None
     closing: Closing | None = None
+    batch_auctions: BatchAuctions | None = None
     max_teams: Count | None = None
 
 

@@ -55,6 +55,12 @@ CATALOGUE: Final[Mapping[Code, ErrorEntry]] = {
     Code.UNKNOWN_REQUEST: ErrorEntry(
         404, "No request of the team has this id, or it was answered too long ago.", _FIX
     ),
+    Code.HISTORY_LIMITED: ErrorEntry(
+        200,
+        "In `limited` of a page that is answered: rows that belong to it may no longer be kept,"
+        " `details.kept_after` is the last of them and `details.kept_from` its time.",
+        "Use what is there, or ask for less: `after` and `from` that are not before these.",
+    ),
     Code.PRICE_NOT_ON_TICK: ErrorEntry(
         400, "The price is not a multiple of `details.tick_size`.", "Round it to the tick size."
     ),

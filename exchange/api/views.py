@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from exchange.api.context import ApiContext
 from exchange.model.events import ExecutionReport
 from exchange.model.instrument import Instrument
+from exchange.model.phases import batch_interval_ms
 from exchange.model.reasons import Refusal
 from exchange.pipeline.responses import PendingRequest
 from exchange.services.game.teams import Team
@@ -96,6 +97,7 @@ def instrument_view(context: ApiContext, instrument: Instrument) -> data.Instrum
         expiry=instrument.expiry,
         low_band=None if band is None else grid.decimal(band[0]),
         high_band=None if band is None else grid.decimal(band[1]),
+        batch_interval_ms=batch_interval_ms(context.rules, instrument_id),
     )
 
 

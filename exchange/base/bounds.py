@@ -87,6 +87,9 @@ MAX_PROTECTION_US: Final = 3_600_000_000
 """Longest window and longest freeze of a protection, an hour."""
 MAX_BATCH_QUOTES: Final = 50
 """Quotes of one request, each of which counts as a request under way; more is INVALID_REQUEST."""
+MIN_BATCH_INTERVAL_MS: Final = 10
+MAX_BATCH_INTERVAL_MS: Final = 3_600_000
+"""Time between two batch auctions; rules beyond it cannot be played."""
 AUCTION_SLICE: Final = 256
 """Trades of an uncross, or cancels of a close, that are made and settled in one turn of the loop. A replay
 takes the same slices; what a slice has to tell one team fits the buffer of its socket."""

@@ -85,6 +85,10 @@ class ConnectionLost(ExchangeError):
         self.sent = sent
 
 
+class HistoryLimited(ExchangeError):
+    """Rows that were asked for may no longer be kept: ``details`` has ``kept_after`` and ``kept_from``."""
+
+
 class OutcomeUnknown(ExchangeError):
     """The bound of resending was reached: the command may or may not have taken effect.
 

@@ -11,6 +11,7 @@ from exchange.client.account import Account
 from exchange.client.caller import Caller
 from exchange.client.errors import NotUnderstood
 from exchange.client.event_stream import EventStream
+from exchange.client.history import History
 from exchange.client.http import HttpTransport, WebSocketTransport
 from exchange.client.link import Link, LinkSettings
 from exchange.client.order_book import OrderBook
@@ -23,7 +24,7 @@ from exchange.client.transport import Transport
 from exchange.wire.requests import DisconnectRequest
 
 
-class ExchangeClient(Trading, Queries):
+class ExchangeClient(Trading, Queries, History):
     """One team on one exchange. Use it as ``async with``, or call :meth:`close`.
 
     Every call raises :class:`~exchange.client.errors.ExchangeError`. Prices are decimals, quantities lots,

@@ -1,20 +1,16 @@
-"""What a client may ask: its own orders, fills and positions, and the market."""
+"""What a client may ask of the present: its own orders and positions, and the market."""
 
 from __future__ import annotations
 
-from exchange.base.bounds import PAGE_DEFAULT, PAGE_MAX
+from exchange.base.bounds import PAGE_MAX
 from exchange.client import calls
 from exchange.client.caller import Caller
 from exchange.wire import data
 from exchange.wire.ids import CLIENT_PREFIX
-from exchange.wire.queries import OrderFilter
 
 
 class Queries:
-    """Asked again, within the client's retries, while the exchange is out of reach or has no time.
-
-    Pages: ``after`` is the ``next_cursor`` of the page before, which is None on the last.
-    """
+    """Asked again, within the client's retries, while the exchange is out of reach or has no time."""
 
     _caller: Caller
     _team_id: str | None = None
@@ -42,42 +38,6 @@ class Queries:
             after = page.next_cursor
             if after is None:
                 return orders
-
-    async def orders(
-        self,
-        status: OrderFilter = OrderFilter.ALL,
-        instrument_id: str | None = None,
-        *,
-        after: str | None = None,
-        limit: int = PAGE_DEFAULT,
-    ) -> data.OrderList:
-        """A page of orders, newest first, finished ones as far back as the exchange keeps them."""
-        page: data.OrderList = await self._caller.safely(
-            calls.read(
-                calls.ORDERS,
-                data.OrderList,
-                status=status.value,
-                instrument_id=instrument_id,
-                after=after,
-                limit=limit,
-            )
-        )
-        return page
-
-    async def executions(
-        self, instrument_id: str | None = None, *, after: str | None = None, limit: int = PAGE_DEFAULT
-    ) -> data.ExecutionList:
-        """A page of fills, oldest first. ``after`` may be any exec_id, as of the last one seen."""
-        page: data.ExecutionList = await self._caller.safely(
-            calls.read(
-                "/exchange/executions",
-                data.ExecutionList,
-                instrument_id=instrument_id,
-                after=after,
-                limit=limit,
-            )
-        )
-        return page
 
     async def positions(self) -> data.Positions:
         """Positions, cash, fees and profit of the team."""
@@ -107,16 +67,10 @@ class Queries:
         book: data.Orderbook = await self._caller.safely(calls.book(instrument_id, depth))
         return book
 
-    async def trades(
-        self, instrument_id: str, *, after: str | None = None, limit: int = PAGE_DEFAULT
-    ) -> data.TradeList:
-        """A page of trades, oldest first. ``after`` may be any trade_id, as of the last one seen."""
-        page: data.TradeList = await self._caller.safely(
-            calls.read(
-                f"/exchange/trades/{calls.segment(instrument_id)}", data.TradeList, after=after, limit=limit
-            )
-        )
-        return page
+    async def server_time(self) -> data.ServerTime:
+        """The exchange's clock, as of its answer."""
+        time: data.ServerTime = await self._caller.safely(calls.read("/exchange/time", data.ServerTime))
+        return time
 
     async def rules(self) -> data.GameRulesView:
         """Roles with their fees and constraints, price bands; the same for the whole game."""

@@ -93,6 +93,12 @@ def _aggressor(
 def _trade(
     matcher: Matcher, order: NewOrder, aggressor: Aggressor, is_day: bool, events: list[AnyVenueEvent]
 ) -> None:
+    if matcher.in_call:
+        # Between two batch auctions a stop that is triggered waits for the next like any other order.
+        auction_only = not order.can_rest
+        matcher.book.has_auction_only |= auction_only
+        events += matcher.rest(_resting(order, aggressor, is_day, auction_only))
+        return
     if matcher.crosses(aggressor.side, aggressor.entry):
         matcher.take(aggressor, events)
     if not aggressor.remaining:
@@ -106,7 +112,7 @@ def _trade(
         events.append(_cancelled(matcher, aggressor, reason))
 
 
-def _resting(order: NewOrder, aggressor: Aggressor, is_day: bool) -> RestingOrder:
+def _resting(order: NewOrder, aggressor: Aggressor, is_day: bool, auction_only: bool = False) -> RestingOrder:
     resting = RestingOrder(
         aggressor.order_id,
         aggressor.account,
@@ -115,7 +121,7 @@ def _resting(order: NewOrder, aggressor: Aggressor, is_day: bool) -> RestingOrde
         aggressor.quantity,
         0,
         aggressor.entry,
-        False,
+        auction_only,
         0,
         order.terms,
         is_day,

@@ -33,9 +33,10 @@ from exchange.model.commands import (
     SetPhase,
     SetProtection,
     TriggerStops,
+    Uncross,
 )
 from exchange.model.events import AnyVenueEvent, PhaseChanged, StopsWaiting
-from exchange.model.phases import MarketPhases, Matching, first_phase
+from exchange.model.phases import MarketPhases, Matching, batched_instruments, first_phase
 from exchange.model.rules import ClosingCancels, GameRules
 from exchange.model.types import CancelReason, Phase, Side, TimeInForce
 
@@ -56,7 +57,7 @@ class Venue:
     """A function of the records applied to it. What validate lets through, it never refuses: it asserts."""
 
     def __init__(self, rules: GameRules) -> None:
-        self._phases = MarketPhases(first_phase(rules))
+        self._phases = MarketPhases(first_phase(rules), batched_instruments(rules))
         self._counters = VenueCounters()
         # A game that keeps orders overnight has to know which of them to end.
         self._day = TimeInForce.DAY if rules.closing.cancels is ClosingCancels.DAY else None
@@ -71,8 +72,8 @@ class Venue:
         self._expiries = Expiries(lambda each: self._is_live(each.account, each.instrument_id, each.order_id))
         self._protections = Protections()
         self._now_us = 0
-        for matcher in self._matchers.values():
-            matcher.in_call = not self._phases.is_plain
+        for instrument_id, matcher in self._matchers.items():
+            matcher.in_call = not self._phases.is_plain or self._phases.is_call(instrument_id)
 
     def apply(self, record: Record) -> list[AnyVenueEvent]:
         """Carry out a command; gives its events in the order in which they happened."""
@@ -100,6 +101,8 @@ class Venue:
             steps = self._expire(command)
         elif isinstance(command, SetPhase):
             steps = self._set_phase(record, command)
+        elif isinstance(command, Uncross):
+            steps = self._uncross_batch(record.sequence, command.instrument_id)
         for events in steps:
             yield self._protect(events) if self._protections.orders else events
 
@@ -114,9 +117,21 @@ class Venue:
             rule = phases.rule_of(matcher.book.instrument_id)
             if rule.ends_calls:
                 yield from uncross(matcher, record.sequence)
-            matcher.in_call = rule.match is not Matching.CONTINUOUS
+            is_continuous = rule.match is Matching.CONTINUOUS
+            matcher.in_call = not is_continuous or phases.is_call(matcher.book.instrument_id)
             if matcher.stops.orders:
                 yield self._trigger_stops(matcher, record.sequence)
+
+    def _uncross_batch(self, sequence: int, instrument_id: str) -> Iterator[list[AnyVenueEvent]]:
+        # By now the instrument may be halted, or the market closed: then there is no batch to end.
+        matcher = self._matchers[instrument_id]
+        if self._may_trade(instrument_id):
+            yield from uncross(matcher, sequence)
+            if matcher.stops.orders:
+                yield self._trigger_stops(matcher, sequence)
+
+    def _may_trade(self, instrument_id: str) -> bool:
+        return self._phases.rule_of(instrument_id).match is Matching.CONTINUOUS
 
     # --- reading ------------------------------------------------------------------------------------
 
@@ -135,8 +150,16 @@ class Venue:
 
     def indicative(self, instrument_id: str) -> Clearing | None:
         """What an uncross would come to now; None where no call is on, or nothing would trade."""
-        is_call = self._phases.rule_of(instrument_id).is_call
-        return indicative(self._books[instrument_id]) if is_call else None
+        return indicative(self._books[instrument_id]) if self._phases.is_call(instrument_id) else None
+
+    def is_call(self, instrument_id: str) -> bool:
+        """Whether orders rest until an uncross."""
+        return self._phases.is_call(instrument_id)
+
+    def wants_uncross(self, instrument_id: str) -> bool:
+        """Whether a batch auction would do anything: orders cross, or some are for this auction alone."""
+        book = self._books[instrument_id]
+        return (book.crosses or book.has_auction_only) and self._may_trade(instrument_id)
 
     def phase_of(self, instrument_id: str) -> Phase:
         """The phase of one instrument."""
@@ -164,7 +187,7 @@ class Venue:
         return [
             instrument_id
             for instrument_id, matcher in self._matchers.items()
-            if matcher.stops.has_reached and not matcher.in_call
+            if matcher.stops.has_reached and self._may_trade(instrument_id)
         ]
 
     def band(self, instrument_id: str) -> tuple[int, int] | None:
@@ -205,8 +228,8 @@ class Venue:
         )
         if order.terms is not None or time_in_force is _FOK or time_in_force is self._day:
             events = self._new_order_with_terms(sequence, order, matcher)
-        elif not self._phases.is_plain and matcher.in_call:
-            return self._hold(sequence, order, matcher)
+        elif matcher.in_call:
+            events = self._hold(sequence, order, matcher)
         elif price_ticks is None:
             price_ticks = market_order_price(order.side, self.band(order.instrument_id))
             events = matcher.enter(
@@ -249,13 +272,11 @@ class Venue:
     def _hold(self, sequence: int, order: NewOrder, matcher: Matcher) -> list[AnyVenueEvent]:
         assert self._phases.rule_of(order.instrument_id).submit
         price_ticks = order.price_ticks
-        if price_ticks is None:
-            price_ticks = MARKET_BID if order.side is Side.BUY else MARKET_ASK
         return matcher.hold(
             sequence,
             order.account,
             order.side,
-            price_ticks,
+            _unpriced(order.side) if price_ticks is None else price_ticks,
             order.quantity,
             not order.can_rest,
             order.terms,
@@ -266,7 +287,7 @@ class Venue:
         """Let reached stops take their turn, each as part of the command that reached it."""
         events: list[AnyVenueEvent] = []
         stops = matcher.stops
-        if matcher.in_call:
+        if not self._may_trade(matcher.book.instrument_id):
             return events
         stops.reach(matcher.book.last_trade_ticks)
         for _ in range(MAX_TRIGGERED_STOPS):
@@ -284,7 +305,10 @@ class Venue:
     def _stop_limit(self, stop: StopOrder) -> int:
         if stop.price_ticks is not None:
             return stop.price_ticks
-        return market_order_price(stop.command.side, self.band(stop.command.instrument_id))
+        side, instrument_id = stop.command.side, stop.command.instrument_id
+        if self._matchers[instrument_id].in_call:
+            return _unpriced(side)
+        return market_order_price(side, self.band(instrument_id))
 
     def _cancel_order(self, _sequence: int, command: CancelOrder) -> list[AnyVenueEvent]:
         return self._matchers[command.instrument_id].cancel(command.account, command.order_id)
@@ -398,6 +422,11 @@ class Venue:
             cancelled += [(order.order_id, matcher.removed(order, reason)) for order in orders]
             cancelled += [(stop.order_id, [matcher.stop_cancelled(stop, reason)]) for stop in stops]
         return cancelled
+
+
+def _unpriced(side: Side) -> int:
+    """Where an order without a price waits for an auction."""
+    return MARKET_BID if side is Side.BUY else MARKET_ASK
 
 
 def _within(matcher: Matcher, account: int, scope: CancelScope) -> Iterator[int]:

@@ -247,6 +247,12 @@ class ExpireOrders(Command, frozen=True, array_like=True, tag=21):
     due_us: int
 
 
+class Uncross(Command, frozen=True, array_like=True, tag=24):
+    """System command: a batch auction in one instrument."""
+
+    instrument_id: str
+
+
 class TriggerStops(Command, frozen=True, array_like=True, tag=22):
     """System command: the stops of an instrument that were triggered and are still to take their turn."""
 
@@ -269,6 +275,7 @@ AnyCommand: TypeAlias = (
     | ExpireOrders
     | TriggerStops
     | SetProtection
+    | Uncross
 )
 
 
@@ -293,7 +300,7 @@ class Quote(msgspec.Struct, frozen=True, gc=False):
     request_id: str
 
 
-IN_STEPS = (SetPhase, ExpireOrders)
+IN_STEPS = (SetPhase, ExpireOrders, Uncross)
 """Commands that may mean very many events: the venue carries them out in slices."""
 
 

@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from exchange.base.bounds import MAX_BATCH_INTERVAL_MS, MIN_BATCH_INTERVAL_MS
 from exchange.model.commands import SetPhase
 from exchange.model.rules import GameRules
 from exchange.model.types import Phase
@@ -66,6 +67,30 @@ def first_phase(rules: GameRules) -> Phase:
     return Phase.CONTINUOUS if rules.schedule is None else Phase.CLOSED
 
 
+def batched_instruments(rules: GameRules) -> frozenset[str]:
+    """The instruments that trade in batch auctions; raises ValueError for one that there is not."""
+    batch = rules.batch_auctions
+    known = frozenset(each.instrument_id for each in rules.instruments)
+    if batch is None:
+        return frozenset()
+    chosen = known if batch.instruments is None else frozenset(batch.instruments)
+    if not chosen <= known:
+        raise ValueError(f"batch_auctions: unknown instruments {', '.join(sorted(chosen - known))}")
+    if not MIN_BATCH_INTERVAL_MS <= batch.interval_ms <= MAX_BATCH_INTERVAL_MS:
+        raise ValueError(
+            f"batch_auctions: interval_ms must be {MIN_BATCH_INTERVAL_MS} to {MAX_BATCH_INTERVAL_MS}"
+        )
+    return chosen
+
+
+def batch_interval_ms(rules: GameRules, instrument_id: str) -> int | None:
+    """How often an instrument is uncrossed; None where it trades continuously."""
+    batch = rules.batch_auctions
+    if batch is None or (batch.instruments is not None and instrument_id not in batch.instruments):
+        return None
+    return batch.interval_ms
+
+
 class PhaseMark(msgspec.Struct, frozen=True):
     """A phase, why, and since when; ``since_us`` is None for the phase a game begins with."""
 
@@ -75,15 +100,17 @@ class PhaseMark(msgspec.Struct, frozen=True):
 
 
 class MarketPhases:
-    """Where the market stands, and the instruments that are halted or reopening on their own.
+    """Where the market stands, and the instruments that are halted or reopening on their own. ``batched`` are
+    those that trade in batch auctions.
 
     Admission and the venue keep one each: a command is judged by what was sequenced before it.
     """
 
-    __slots__ = ("instruments", "is_plain", "market", "rule")
+    __slots__ = ("_batched", "instruments", "is_plain", "market", "rule")
 
-    def __init__(self, first: Phase) -> None:
+    def __init__(self, first: Phase, batched: frozenset[str] = frozenset()) -> None:
         self.instruments: dict[str, PhaseMark] = {}
+        self._batched = batched
         self._enter(PhaseMark(first, "start", None))
 
     def of(self, instrument_id: str) -> Phase:
@@ -95,6 +122,11 @@ class MarketPhases:
     def rule_of(self, instrument_id: str) -> PhaseRule:
         """What the table says for one instrument."""
         return PHASES[self.of(instrument_id)] if self.instruments else self.rule
+
+    def is_call(self, instrument_id: str) -> bool:
+        """Whether orders rest until an uncross: in a phase that is a call, or between two batch auctions."""
+        rule = self.rule_of(instrument_id)
+        return rule.is_call or (instrument_id in self._batched and rule.match is Matching.CONTINUOUS)
 
     def may_enter(self, phase: Phase, instrument_id: str | None) -> bool:
         """Whether ``phase`` may come next."""

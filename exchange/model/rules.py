@@ -39,6 +39,15 @@ class Closing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     cancels: ClosingCancels = ClosingCancels.ALL
 
 
+class BatchAuctions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Frequent batch auctions: while the market is continuous these instruments gather orders, and trade in
+    an uncross every ``interval_ms``. ``instruments`` None means all.
+    """
+
+    interval_ms: int
+    instruments: tuple[str, ...] | None = None
+
+
 class GameRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """First record of every journal; an open game keeps the rules it began with."""
 
@@ -50,6 +59,7 @@ class GameRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     schedule: Schedule | None = None
     """None: continuous day and night, never closed."""
     closing: Closing = Closing()
+    batch_auctions: BatchAuctions | None = None
     max_teams: int = 1_000
     seed: int = 1
 

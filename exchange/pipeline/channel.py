@@ -7,7 +7,7 @@ from collections.abc import Hashable
 from typing import TypeVar
 
 from exchange.base.bounds import ORDER_QUEUE_CAPACITY, STAGE_BATCH, SYSTEM_LANE_CAPACITY
-from exchange.model.commands import AnyCommand, CancelOrders, SetPhase, TriggerStops
+from exchange.model.commands import AnyCommand, CancelOrders, SetPhase, TriggerStops, Uncross
 from exchange.pipeline.messages import OrderItem, Submission
 
 T = TypeVar("T")
@@ -34,8 +34,8 @@ def system_key(command: AnyCommand) -> Hashable:
         return CancelOrders, command.account, command.reason
     if isinstance(command, SetPhase):
         return SetPhase, command.instrument_id, command.phase, command.due_us
-    if isinstance(command, TriggerStops):
-        return TriggerStops, command.instrument_id
+    if isinstance(command, TriggerStops | Uncross):
+        return type(command), command.instrument_id
     return type(command)
 
 

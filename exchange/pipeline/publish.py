@@ -88,6 +88,11 @@ class Publisher:
         }
         self._items = self._failures = 0
 
+    @property
+    def public_channels(self) -> Iterable[str]:
+        """Names of all streams that anyone may have."""
+        return self._public.keys()
+
     def feed(self, channel: str, account: int | None) -> Feed | None:
         """The stream called ``channel``, of that team where it is private; None for an unknown one."""
         if channel != PRIVATE_CHANNEL:

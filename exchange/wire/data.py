@@ -114,10 +114,11 @@ class OrderView(Data, frozen=True, kw_only=True):
 
 
 class OrderList(Data, frozen=True, kw_only=True):
-    """A page of orders, newest first."""
+    """A page of orders, newest first. ``limited``: some that belong here may no longer be kept."""
 
     orders: list[OrderView]
     next_cursor: str | None = None
+    limited: ApiError | None = None
 
 
 class Execution(Data, frozen=True, kw_only=True):
@@ -138,10 +139,11 @@ class Execution(Data, frozen=True, kw_only=True):
 
 
 class ExecutionList(Data, frozen=True, kw_only=True):
-    """A page of executions, oldest first."""
+    """A page of executions, oldest first. ``limited``: some before the first may no longer be kept."""
 
     executions: list[Execution]
     next_cursor: str | None = None
+    limited: ApiError | None = None
 
 
 class PublicTrade(Data, frozen=True, kw_only=True):
@@ -156,11 +158,12 @@ class PublicTrade(Data, frozen=True, kw_only=True):
 
 
 class TradeList(Data, frozen=True, kw_only=True):
-    """A page of trades of one instrument, oldest first."""
+    """A page of trades of one instrument, oldest first. ``limited`` as for executions."""
 
     instrument_id: str
     trades: list[PublicTrade]
     next_cursor: str | None = None
+    limited: ApiError | None = None
 
 
 class Orderbook(Data, frozen=True, kw_only=True):
@@ -183,7 +186,9 @@ class Orderbook(Data, frozen=True, kw_only=True):
 
 
 class InstrumentView(Data, frozen=True, kw_only=True):
-    """One tradable instrument. ``multiplier`` turns a price into the value of one lot."""
+    """One tradable instrument. ``multiplier`` turns a price into the value of one lot; with
+    ``batch_interval_ms`` it trades in batch auctions that often.
+    """
 
     instrument_id: str
     kind: InstrumentKind
@@ -196,6 +201,7 @@ class InstrumentView(Data, frozen=True, kw_only=True):
     expiry: str | None = None
     low_band: float | None = None
     high_band: float | None = None
+    batch_interval_ms: int | None = None
 
 
 class InstrumentList(Data, frozen=True, kw_only=True):
@@ -363,6 +369,13 @@ class GameStatus(Data, frozen=True, kw_only=True):
     timestamp: Timestamp
     api_version: str
     halted_by_failure: bool = False
+
+
+class ServerTime(Data, frozen=True, kw_only=True):
+    """The clock that timestamps and expiries are read from; ``unix_us``: microseconds since 1970."""
+
+    timestamp: Timestamp
+    unix_us: int
 
 
 class AdminStatus(Data, frozen=True, kw_only=True):

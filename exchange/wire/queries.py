@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Annotated
 
@@ -10,9 +11,10 @@ from msgspec import UNSET, Meta, UnsetType
 
 from exchange.base.bounds import MAX_BOOK_LEVELS, PAGE_DEFAULT, PAGE_MAX
 from exchange.model.types import Side
-from exchange.wire.ids import Label
+from exchange.wire.ids import ClientOrderId, Label
 from exchange.wire.requests import InstrumentId
 
+_EPOCH = datetime.fromtimestamp(0, UTC)
 _AFTER = "The `next_cursor` of the page before, or any id of this kind."
 
 OrderCursor = Annotated[str, Meta(pattern=r"^ORD_[1-9][0-9]{0,17}\Z", description=_AFTER)]
@@ -23,6 +25,20 @@ Depth = Annotated[int, Meta(ge=1, le=MAX_BOOK_LEVELS, description="Levels of eac
 OfInstrument = Annotated[InstrumentId, Meta(description="Only this instrument.")]
 OfSide = Annotated[Side, Meta(description="Only this side.")]
 OfLabel = Annotated[Label, Meta(description="Only orders with this label.")]
+OfClientOrderId = Annotated[ClientOrderId, Meta(description="Only the order of this id.")]
+OfOrderId = Annotated[
+    str, Meta(pattern=r"^ORD_[1-9][0-9]{0,17}\Z", description="Only the fills of this order.")
+]
+UtcTime = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z\Z",
+        extra_json_schema={"format": "date-time"},
+    ),
+]
+"""Text: a query string would turn a number into a datetime, and the ``+`` of an offset into a space."""
+FromTime = Annotated[UtcTime, Meta(description="Not before this time.")]
+ToTime = Annotated[UtcTime, Meta(description="Before this time.")]
 
 
 class WaitFor(Enum):
@@ -34,10 +50,12 @@ class WaitFor(Enum):
 
 
 class OrderFilter(Enum):
-    """Which orders are listed; in-flight ones are open."""
+    """Which orders are listed; in-flight ones are open, filled and cancelled ones are finished."""
 
     OPEN = "open"
     FINISHED = "finished"
+    FILLED = "filled"
+    CANCELLED = "cancelled"
     ALL = "all"
 
 
@@ -58,13 +76,46 @@ class SubmitQuery(Query, frozen=True, kw_only=True):
     wait: WaitFor = WaitFor.VALIDATION
 
 
-class OrdersQuery(Query, frozen=True, kw_only=True):
-    """Newest first; ``after`` is the ``next_cursor`` of the page before."""
+class PageQuery(Query, frozen=True, kw_only=True):
+    """A page of what happened in a stretch of time: ``from`` is in it, ``to`` is not.
+
+    No parameter may be None: what a query string calls ``null`` would be left out, and begin the list anew.
+    """
+
+    from_time: FromTime | UnsetType = msgspec.field(name="from", default=UNSET)
+    to_time: ToTime | UnsetType = msgspec.field(name="to", default=UNSET)
+    limit: PageLimit = PAGE_DEFAULT
+
+    def __post_init__(self) -> None:
+        from_us, to_us = self.from_us, self.to_us
+        if from_us is not None and to_us is not None and from_us > to_us:
+            raise ValueError("`from` is after `to`")
+
+    @property
+    def from_us(self) -> int | None:
+        """``from`` in microseconds since 1970."""
+        return _microseconds(self.from_time)
+
+    @property
+    def to_us(self) -> int | None:
+        """``to`` in microseconds since 1970."""
+        return _microseconds(self.to_time)
+
+
+def _microseconds(text: str | UnsetType) -> int | None:
+    if text is UNSET:
+        return None
+    return (datetime.fromisoformat(text) - _EPOCH) // timedelta(microseconds=1)
+
+
+class OrdersQuery(PageQuery, frozen=True, kw_only=True):
+    """Newest first; ``after`` is the ``next_cursor`` of the page before. Times are those of acceptance."""
 
     status: OrderFilter = OrderFilter.OPEN
-    instrument_id: OfInstrument | None = None
-    after: OrderCursor | None = None
-    limit: PageLimit = PAGE_DEFAULT
+    instrument_id: OfInstrument | UnsetType = UNSET
+    side: OfSide | UnsetType = UNSET
+    client_order_id: OfClientOrderId | UnsetType = UNSET
+    after: OrderCursor | UnsetType = UNSET
 
 
 class CancelAllQuery(Query, frozen=True, kw_only=True):
@@ -84,19 +135,21 @@ class OrderbookQuery(Query, frozen=True, kw_only=True):
     depth: Depth = 10
 
 
-class TradesQuery(Query, frozen=True, kw_only=True):
+class TradesQuery(PageQuery, frozen=True, kw_only=True):
     """Oldest first; ``after`` is the ``next_cursor`` of the page before, or any trade id."""
 
-    after: TradeCursor | None = None
-    limit: PageLimit = PAGE_DEFAULT
+    side: OfSide | UnsetType = UNSET
+    after: TradeCursor | UnsetType = UNSET
 
 
-class ExecutionsQuery(Query, frozen=True, kw_only=True):
+class ExecutionsQuery(PageQuery, frozen=True, kw_only=True):
     """Oldest first; ``after`` is the ``next_cursor`` of the page before, or any execution id."""
 
-    instrument_id: OfInstrument | None = None
-    after: ExecutionCursor | None = None
-    limit: PageLimit = PAGE_DEFAULT
+    instrument_id: OfInstrument | UnsetType = UNSET
+    side: OfSide | UnsetType = UNSET
+    order_id: OfOrderId | UnsetType = UNSET
+    client_order_id: OfClientOrderId | UnsetType = UNSET
+    after: ExecutionCursor | UnsetType = UNSET
 
 
 class AdminStatusQuery(Query, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from exchange.config import Config, load_config
 from exchange.model.instrument import Instrument
 from exchange.model.presets import PRESETS
 from exchange.model.roles import Constraint, Role
-from exchange.model.rules import Bands, Closing, ClosingCancels
+from exchange.model.rules import Bands, BatchAuctions, Closing, ClosingCancels
 from exchange.model.schedule import Schedule
 from exchange.model.types import SelfTradePrevention
 
@@ -58,6 +58,7 @@ def test_configuration_page_lists_presets_constraints_and_tables() -> None:
     assert _names("[game.bands]") == set(Bands.__struct_fields__)
     assert _names("[game.schedule]") == set(Schedule.__struct_fields__)
     assert _names("[game.closing]") == set(Closing.__struct_fields__)
+    assert _names("[game.batch_auctions]") == set(BatchAuctions.__struct_fields__)
     assert all(f"`{each.value}`" in _sections()["[game.closing]"] for each in ClosingCancels)
     assert all(f"`{each.value}`" in _sections()["[game]"] for each in SelfTradePrevention)
     types = {kind.__struct_config__.tag for kind in Constraint.__subclasses__()}

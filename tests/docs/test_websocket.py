@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,7 +13,8 @@ import pytest
 from exchange.api.socket.methods import METHODS
 from exchange.model.types import CancelReason, Phase
 from exchange.wire.events import AnyEvent, Hello, ServerShutdown
-from tests.support.ws_exchange import WsExchange, ws_exchange
+from tests.support.programs import run_program
+from tests.support.ws_exchange import ws_exchange
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "websocket.md").read_text()
 MESSAGES = (Hello, *get_args(AnyEvent), ServerShutdown)
@@ -88,7 +88,7 @@ async def test_websocket_program_without_the_sdk_runs() -> None:
     program = re.search(r"```python\n# plain\.py\n(.*?)```", PAGE, re.DOTALL)
     assert program is not None
     async with ws_exchange() as running:
-        printed = await _run(program[1], running)
+        printed = await run_program(program[1], running.port)
     answers = {"answer to login", "answer to all", "answer to buy"}
     events = {
         "hello",
@@ -99,18 +99,3 @@ async def test_websocket_program_without_the_sdk_runs() -> None:
         "order_cancelled",
     }
     assert answers | events <= set(printed)
-
-
-async def _run(program: str, running: WsExchange) -> list[str]:
-    assert "127.0.0.1:8000" in program
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        program.replace("127.0.0.1:8000", f"127.0.0.1:{running.port}"),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    async with asyncio.timeout(DEADLINE_S):
-        out, err = await process.communicate()
-    assert (process.returncode, err.decode()) == (0, "")
-    return out.decode().splitlines()

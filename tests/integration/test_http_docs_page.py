@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from exchange.api.errors import CATALOGUE
+from exchange.api.reference.socket_messages import CHANNELS, OWN_METHODS
 from exchange.api.routes.table import OPERATIONS
+from exchange.api.socket.methods import METHODS
 from tests.support.server import running_server
 
 BROWSER = (
@@ -23,7 +25,7 @@ BROWSER = (
 
 
 def test_docs_page_shows_every_operation(program: Callable[[str], Path], tmp_path: Path) -> None:
-    """What the script makes of the document: a section for each operation, a row for each error code."""
+    """What the script makes of the documents: a section for each operation, method and channel."""
     browser = program("chromium")
     with running_server(tmp_path / "data", "--preset", "small") as server:
         shown = subprocess.run(
@@ -37,5 +39,9 @@ def test_docs_page_shows_every_operation(program: Callable[[str], Path], tmp_pat
     assert sorted(sections) == sorted(operation.operation_id for operation in OPERATIONS)
     assert len(re.findall(r"<h4>Try</h4>", shown)) == len(OPERATIONS)
     assert all(f"<code>{code}</code>" in shown for code in CATALOGUE)
+    methods = re.findall(r'<section class="operation socket" id="ws-(.*?)">', shown)
+    known = [each.name for each in OWN_METHODS] + [*METHODS] + [each.address for each in CHANNELS]
+    assert sorted(methods) == sorted(known)
+    assert 'href="/asyncapi.json"' in shown
     assert "undefined" not in shown
     assert "did not load" not in shown

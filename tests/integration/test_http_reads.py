@@ -340,6 +340,7 @@ async def test_metrics_count_answers(exchange: HttpExchange) -> None:
         ("/docs/docs.css", "text/css; charset=utf-8"),
         ("/docs/docs.js", "text/javascript; charset=utf-8"),
         ("/openapi.json", "application/json"),
+        ("/asyncapi.json", "application/json"),
     ],
 )
 async def test_documentation_needs_nothing_from_elsewhere(

@@ -289,7 +289,7 @@ async def test_uncross_in_several_slices_is_replayed_exactly() -> None:
         core = market.exchange.core
         assert [core.exposure.position(account, "FLOW") for account in (1, 2)] == [300, -300]
         assert core.venue.statistics().live_orders == 0
-        trades = core.settlement.history.trades("FLOW", 1_000)
+        trades = core.settlement.history.trades("FLOW", 1_000).rows
         assert [trade.trade_id for trade in trades] == list(range(1, 301))
         assert len({(trade.price_ticks, trade.timestamp_us, trade.auction_id) for trade in trades}) == 1
         hashed = core.state_hash()

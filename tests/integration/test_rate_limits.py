@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import httpx
+import pytest
+from websockets.exceptions import InvalidStatus
 
 from exchange.base.clock import ManualClock
 from exchange.config import LimitsConfig
@@ -152,3 +154,44 @@ async def test_ws_team_has_one_bucket_over_all_its_connections() -> None:
             await socket.connection.close()
         answer = await exchange.send("POST", "/exchange/orders", key, json=order)
         assert answer.json()["error"]["code"] == Code.RATE_LIMITED
+
+
+async def test_ws_what_needs_no_key_counts_for_the_address() -> None:
+    """Over all its sockets, with a key or without, and together with HTTP; what needs a key does not."""
+    limits = LimitsConfig(address_per_second=0.001, address_burst=6)
+    async with ws_exchange("flow", limits=limits) as exchange:
+        key = await exchange.team(role="player")
+        known, stranger = (await exchange.socket(key))[0], (await exchange.socket())[0]
+        for socket in (known, stranger):
+            await socket.result("book.get", instrument_id="FLOW")
+        assert (await exchange.send("GET", "/game/status")).status_code == 200
+        for socket in (known, stranger):
+            refused = await socket.ask("book.get", instrument_id="FLOW")
+            assert (refused["status"], refused["error"]["code"]) == (429, Code.RATE_LIMITED)
+            assert await socket.result("ping")
+        assert await known.result("orders.open") == {"orders": []}
+
+
+async def test_ws_handshakes_count_for_the_address() -> None:
+    """Too many are refused with 429 before a socket is made of them, whatever key they bring."""
+    limits = LimitsConfig(address_per_second=0.001, address_burst=2)
+    async with ws_exchange("flow", limits=limits) as exchange:
+        for _ in range(2):
+            await exchange.socket()
+        with pytest.raises(InvalidStatus) as refused:
+            await exchange.socket("itg_nobody")
+        answer = refused.value.response
+        assert (answer.status_code, int(answer.headers["retry-after"]) > 1) == (429, True)
+        assert b"RATE_LIMITED" in answer.body
+
+
+async def test_ws_rule_of_the_role_is_no_abuse() -> None:
+    """ORDER_RATE_EXCEEDED is the game's, not the edge's: however often it comes the socket stays open."""
+    limits = LimitsConfig(refusals=1, refusals_window_s=1_000.0)
+    order = {"instrument_id": "SPX", "side": "buy", "quantity": 1, "price": 4400.0}
+    async with ws_exchange(limits=limits) as exchange:
+        socket, _ = await exchange.socket(await exchange.team(role="arbitrage"))
+        ids = [await socket.begin("order.new", **order) for _ in range(30)]
+        codes = [(await socket.answer(each)).get("error", {}).get("code") for each in ids]
+        assert codes.count(Code.ORDER_RATE_EXCEEDED) > 10
+        assert await socket.result("ping")

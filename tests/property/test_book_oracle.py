@@ -33,7 +33,7 @@ MODES = pytest.mark.parametrize("prevention", SelfTradePrevention, ids=lambda mo
 
 
 @MODES
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(chosen=actions, closing=st.sampled_from(ClosingCancels))
 def test_venue_agrees_with_oracle(
     prevention: SelfTradePrevention, chosen: Actions, closing: ClosingCancels

@@ -76,14 +76,18 @@ def _orders(draw: st.DrawFn) -> NewOrder:
         (False, True): OrderType.STOP,
     }
     order_type = kinds[price_ticks is not None, stop_price_ticks is not None]
-    terms = OrderTerms(stop_price_ticks=stop_price_ticks, reduce_only=reduce_only)
+    quantity = draw(st.integers(1, 6))
+    display_quantity = draw(st.sampled_from([None, 1])) if order_type is OrderType.LIMIT else None
+    terms = OrderTerms(
+        stop_price_ticks=stop_price_ticks, display_quantity=display_quantity, reduce_only=reduce_only
+    )
     return NewOrder(
         draw(st.sampled_from(ACCOUNTS)),
         "X",
         draw(st.sampled_from(Side)),
         order_type,
         price_ticks,
-        draw(st.integers(1, 6)),
+        quantity,
         TimeInForce.IOC if order_type is OrderType.MARKET else TimeInForce.GTC,
         None,
         "r",
@@ -166,7 +170,7 @@ class Game(Staged):
 
 
 @settings(max_examples=150)
-@given(_STEPS, st.sampled_from([SelfTradePrevention.CANCEL_TAKER, SelfTradePrevention.NONE]))
+@given(_STEPS, st.sampled_from(SelfTradePrevention))
 def test_reduce_only_order_never_turns_a_position_round(steps: list[Step], mode: SelfTradePrevention) -> None:
     """Whatever is in flight, each of its fills brings the position nearer to nothing, and none past it."""
     game = Game(mode)

@@ -245,7 +245,7 @@ def test_settlement_ends_every_order_once(done: list[Step], new_venue: NewVenue)
 def _orders(floor: Floor, account: int) -> list[Any]:
     """Every order of ``account``, live or finished."""
     register = floor.desk.register
-    return register.open_orders(account) + register.finished(account, 10_000)
+    return [*register.open_orders(account), *register.finished(account)]
 
 
 @given(steps, venues)
@@ -299,7 +299,7 @@ def test_settlement_reports_value_and_fees_of_its_fills(done: list[Step], new_ve
     for account in ACCOUNTS:
         own = [report for report in reports if report.account == account]
         assert floor.desk.ledger.fees(account) == sum(report.fees for report in own)
-        assert floor.desk.settlement.history.executions(account, 10_000) == own
+        assert floor.desk.settlement.history.executions(account, 10_000).rows == own
         for order in _orders(floor, account):
             fills = [report for report in own if report.order_id == order.order_id]
             assert order.value == sum(fill.price_ticks * fill.quantity for fill in fills)

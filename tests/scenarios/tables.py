@@ -1,14 +1,14 @@
 """Scenarios of the book as Markdown tables: one row per command, the last columns what must come of it.
 
-A scenario is a `##` heading, optional settings (`self-trade: none`, `band: 10 %`) and a table:
+A scenario is a `##` heading, optional settings (`self-trade: none`, `band: 10 %`, `batch: X`) and a table:
 
 | # | command | events | bids | asks |
 
 Commands: `A buy 10 @ 100`, `A sell 5 market`, with `in Y` for the other instrument and a time in force at the
 end, then terms: `post-only`, `reprice`, `show 3`, `stop 105`, `until 5`, `label a`, `prevent decrement`;
 `A cancel #1`; `A amend #1 quantity 7 price 101 stop 104`; `A cancel all`, `buys`, `sells`, each also `in Y`
-and `labelled a`; `disable A`, `enable A`; `expire 5`; `phase halted`, also `of X` alone. Bids and asks are
-those of X. Events and levels are compared as text, so that nothing is left unsaid.
+and `labelled a`; `disable A`, `enable A`; `expire 5`; `uncross X`; `phase halted`, also `of X` alone. Bids
+and asks are those of X. Events and levels are compared as text, so that nothing is left unsaid.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from exchange.model.commands import (
     OrderTerms,
     Record,
     SetPhase,
+    Uncross,
 )
 from exchange.model.events import (
     Acknowledged,
@@ -51,7 +52,7 @@ from exchange.model.events import (
     Uncrossed,
 )
 from exchange.model.instrument import Instrument
-from exchange.model.rules import Bands, GameRules
+from exchange.model.rules import Bands, BatchAuctions, GameRules
 from exchange.model.types import (
     CancelReason,
     InstrumentKind,
@@ -112,7 +113,7 @@ def read_scenarios(path: Path) -> Iterator[Scenario]:
     """The scenarios of a Markdown file."""
     for section in re.split(r"^## ", path.read_text(), flags=re.MULTILINE)[1:]:
         name, *lines = section.splitlines()
-        settings = dict(line.split(": ", 1) for line in lines if re.match(r"(self-trade|band): ", line))
+        settings = dict(line.split(": ", 1) for line in lines if re.match(r"(self-trade|band|batch): ", line))
         cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line[:1] == "|"]
         yield Scenario(name, settings, [Row(int(row[0]), *row[1:]) for row in cells[2:]])
 
@@ -135,6 +136,7 @@ def _rules(settings: dict[str, str]) -> GameRules:
         roles=(),
         bands=Bands(enabled=band is not None, underlying_ppm=ppm),
         self_trade_prevention=SelfTradePrevention(settings.get("self-trade", "cancel_taker")),
+        batch_auctions=BatchAuctions(interval_ms=100, instruments=tuple(settings.get("batch", ""))),
     )
 
 
@@ -163,6 +165,8 @@ def _command(text: str) -> AnyCommand:
     verb, _, rest = text.partition(" ")
     if verb in ("disable", "enable"):
         return DisableTeam(_account(rest), verb == "disable", "", "")
+    if verb == "uncross":
+        return Uncross(rest)
     if verb == "expire":
         return ExpireOrders(int(rest))
     assert verb == "phase", text

@@ -18,6 +18,7 @@ from exchange.model.answers import Answer, OrderAnswer, TeamAnswer
 from exchange.model.commands import AnyCommand, NewOrder, RegisterTeam
 from exchange.model.order import OrderStatus
 from exchange.model.roles import Role
+from exchange.model.rules import BatchAuctions
 from exchange.model.types import OrderType, Side, TimeInForce
 from exchange.pipeline.responses import Wait
 from exchange.services.game.keys import hash_key
@@ -105,10 +106,13 @@ def make_exchange(
     responses: CoordinationConfig | None = None,
     restart_grace_s: float = 0.0,
     clock: Clock | None = None,
+    batch_auctions: BatchAuctions | None = None,
 ) -> Exchange:
     """An exchange on ``journal``, not yet started."""
     config = Config(
-        game=GameConfig(preset=preset, roles=None if roles is None else tuple(roles)),
+        game=GameConfig(
+            preset=preset, roles=None if roles is None else tuple(roles), batch_auctions=batch_auctions
+        ),
         responses=responses or CoordinationConfig(),
         journal=JournalConfig(restart_grace_s=restart_grace_s),
     )

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from heapq import merge
-from itertools import islice
+from collections.abc import Callable, Mapping
 from typing import Final
+
+from msgspec import UNSET
 
 from exchange.api.auth import Access
 from exchange.api.context import ApiContext
+from exchange.api.history import beyond
 from exchange.api.operation import AnyCall, Call, Operation, Topic
 from exchange.api.replies import Answered, Reply
 from exchange.api.views import execution_view, order_view, request_view
-from exchange.base.bounds import FINISHED_ORDERS_PER_TEAM, PAGE_MAX
 from exchange.model.events import ExecutionReport
+from exchange.model.order import OrderStatus
+from exchange.model.page import Span
 from exchange.model.reasons import Category, Code, Refusal, unknown_instrument
+from exchange.services.orders.listing import OrdersWanted, page_of_orders
 from exchange.services.orders.order import Order
 from exchange.wire import data
-from exchange.wire.ids import CLIENT_PREFIX, exec_number, order_number
+from exchange.wire.ids import CLIENT_PREFIX, exec_id_text, exec_number, order_id_text, order_number
 from exchange.wire.queries import ExecutionsQuery, NoQuery, OrderFilter, OrdersQuery
 
+_FINAL: Final[Mapping[OrderFilter, OrderStatus]] = {
+    OrderFilter.FILLED: OrderStatus.FILLED,
+    OrderFilter.CANCELLED: OrderStatus.CANCELLED,
+}
 _UNKNOWN_ORDER: Final = Refusal(
     Category.UNKNOWN, Code.UNKNOWN_ORDER, "No order of this team has this id, or it ended too long ago"
 )
@@ -39,25 +47,28 @@ async def get_order(context: ApiContext, call: Call[NoQuery, None]) -> Reply:
 async def list_orders(context: ApiContext, call: Call[OrdersQuery, None]) -> Reply:
     """A page of the team's orders, newest first."""
     query = call.query
-    if query.instrument_id is not None and query.instrument_id not in context.grids:
+    if query.instrument_id is not UNSET and query.instrument_id not in context.grids:
         return unknown_instrument(query.instrument_id)
-    found = _orders(context, call.caller.account, query)
-    page = found[: query.limit]
-    views = [order_view(order, context.grids[order.command.instrument_id]) for order in page]
-    cursor = views[-1].order_id if len(found) > query.limit else None
-    return Answered(data.OrderList(orders=views, next_cursor=cursor))
+    page = page_of_orders(context.register, call.caller.account, _orders_wanted(query))
+    views = [order_view(order, context.grids[order.command.instrument_id]) for order in page.rows]
+    cursor = views[-1].order_id if page.has_more else None
+    limited = beyond(page.gone, order_id_text)
+    return Answered(data.OrderList(orders=views, next_cursor=cursor, limited=limited))
 
 
 async def list_executions(context: ApiContext, call: Call[ExecutionsQuery, None]) -> Reply:
     """A page of the team's fills, oldest first."""
     query = call.query
-    if query.instrument_id is not None and query.instrument_id not in context.grids:
+    if query.instrument_id is not UNSET and query.instrument_id not in context.grids:
         return unknown_instrument(query.instrument_id)
-    found = _executions(context, call.caller.account, query)
-    page = found[: query.limit]
-    views = [execution_view(report, context.grids[report.instrument_id]) for report in page]
-    cursor = views[-1].exec_id if len(found) > query.limit else None
-    return Answered(data.ExecutionList(executions=views, next_cursor=cursor))
+    after = None if query.after is UNSET else exec_number(query.after)
+    page = context.settlement.history.executions(
+        call.caller.account, query.limit, after, Span(query.from_us, query.to_us), _execution_filter(query)
+    )
+    views = [execution_view(report, context.grids[report.instrument_id]) for report in page.rows]
+    cursor = views[-1].exec_id if page.has_more else None
+    limited = beyond(page.gone, exec_id_text)
+    return Answered(data.ExecutionList(executions=views, next_cursor=cursor, limited=limited))
 
 
 async def get_request(context: ApiContext, call: Call[NoQuery, None]) -> Reply:
@@ -78,40 +89,42 @@ def find_order(context: ApiContext, call: AnyCall) -> Order | None:
     return order if order is not None and order.command.account == account else None
 
 
-def _orders(context: ApiContext, account: int, query: OrdersQuery) -> list[Order]:
-    """One more than the page holds where there are more."""
-    register, instrument_id = context.register, query.instrument_id
-    after = None if query.after is None else order_number(query.after)
-    open_orders: list[Order] = []
-    finished: list[Order] = []
-    if query.status is not OrderFilter.FINISHED:
-        open_orders = register.open_orders(account, instrument_id)[::-1]
-        if after is not None:
-            open_orders = [order for order in open_orders if order.order_id < after]
-    if query.status is not OrderFilter.OPEN:
-        # The register knows no instruments here: filtering needs all that it keeps of the team.
-        limit = query.limit + 1 if instrument_id is None else FINISHED_ORDERS_PER_TEAM
-        finished = register.finished(account, limit, after)
-        if instrument_id is not None:
-            finished = [order for order in finished if order.command.instrument_id == instrument_id]
-    both = merge(open_orders, finished, key=lambda order: -order.order_id)
-    return list(islice(both, query.limit + 1))
+def _orders_wanted(query: OrdersQuery) -> OrdersWanted:
+    status, final = query.status, _FINAL.get(query.status)
+    instrument_id, side, client_order_id = query.instrument_id, query.side, query.client_order_id
+
+    def matches(order: Order) -> bool:
+        command = order.command
+        return (
+            (final is None or order.status is final)
+            and (instrument_id is UNSET or command.instrument_id == instrument_id)
+            and (side is UNSET or command.side is side)
+            and (client_order_id is UNSET or command.client_order_id == client_order_id)
+        )
+
+    return OrdersWanted(
+        limit=query.limit,
+        open=status is OrderFilter.OPEN or status is OrderFilter.ALL,
+        finished=status is not OrderFilter.OPEN,
+        after=None if query.after is UNSET else order_number(query.after),
+        span=Span(query.from_us, query.to_us),
+        matches=matches,
+    )
 
 
-def _executions(context: ApiContext, account: int, query: ExecutionsQuery) -> list[ExecutionReport]:
-    """One more than the page holds where there are more."""
-    history = context.settlement.history
-    after = None if query.after is None else exec_number(query.after)
-    if query.instrument_id is None:
-        return history.executions(account, query.limit + 1, after)
-    found: list[ExecutionReport] = []
-    while len(found) <= query.limit:
-        page = history.executions(account, PAGE_MAX, after)
-        found += (report for report in page if report.instrument_id == query.instrument_id)
-        if len(page) < PAGE_MAX:
-            break
-        after = page[-1].exec_id
-    return found[: query.limit + 1]
+def _execution_filter(query: ExecutionsQuery) -> Callable[[ExecutionReport], bool]:
+    instrument_id, side, client_order_id = query.instrument_id, query.side, query.client_order_id
+    order_id = None if query.order_id is UNSET else order_number(query.order_id)
+
+    def matches(report: ExecutionReport) -> bool:
+        return (
+            (instrument_id is UNSET or report.instrument_id == instrument_id)
+            and (side is UNSET or report.side is side)
+            and (order_id is None or report.order_id == order_id)
+            and (client_order_id is UNSET or report.client_order_id == client_order_id)
+        )
+
+    return matches
 
 
 ROUTES: Final = (
@@ -136,7 +149,11 @@ ROUTES: Final = (
         access=Access.TEAM,
         handler=list_orders,
         summary="The team's orders, newest first",
-        description="Open orders unless `status` asks for others; an order in flight is open.",
+        description=(
+            "Open orders unless `status` asks for others; an order in flight is open. Of finished ones the"
+            " last 10,000 are kept: a page that may lack some says so in `limited`, with the code"
+            " `HISTORY_LIMITED`."
+        ),
         query=OrdersQuery,
         data=data.OrderList,
         codes=(Code.UNKNOWN_INSTRUMENT,),
@@ -149,7 +166,11 @@ ROUTES: Final = (
         access=Access.TEAM,
         handler=list_executions,
         summary="The team's fills, oldest first",
-        description="The last 10,000. To follow them, ask again with `after` set to the last `exec_id` seen.",
+        description=(
+            "To follow them, ask again with `after` set to the last `exec_id` seen. The last 10,000 are kept:"
+            " a page that may lack some before its first says so in `limited`, with the code"
+            " `HISTORY_LIMITED`."
+        ),
         query=ExecutionsQuery,
         data=data.ExecutionList,
         codes=(Code.UNKNOWN_INSTRUMENT,),

@@ -1,4 +1,4 @@
-"""The documentation the server carries: OpenAPI document and a page that renders it."""
+"""The documentation the server carries: OpenAPI and AsyncAPI documents and a page that renders both."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import msgspec
 from exchange.api.auth import Access
 from exchange.api.context import ApiContext
 from exchange.api.operation import Call, Operation, Topic
+from exchange.api.reference.asyncapi import asyncapi_document
 from exchange.api.reference.openapi import openapi_document
 from exchange.api.replies import Document, Header, Reply
 from exchange.wire.queries import NoQuery
@@ -30,11 +31,15 @@ _PAGE_HEADERS: Final[tuple[Header, ...]] = (
 def routes(operations: Callable[[], Sequence[Operation]]) -> tuple[Operation, ...]:
     """The operations that document ``operations``, themselves among them."""
 
-    def document() -> Document:
+    def http() -> Document:
         return Document(b"application/json", msgspec.json.encode(openapi_document(operations())))
 
+    def socket() -> Document:
+        return Document(b"application/json", msgspec.json.encode(asyncapi_document(operations())))
+
     return (
-        _route("get_openapi", "/openapi.json", "This API as OpenAPI document", "application/json", document),
+        _route("get_openapi", "/openapi.json", "This API as OpenAPI document", "application/json", http),
+        _route("get_asyncapi", "/asyncapi.json", "`/ws` as AsyncAPI document", "application/json", socket),
         _page("get_docs", "/docs", "docs.html", "This API as a page", "text/html"),
         _page("get_docs_style", "/docs/docs.css", "docs.css", "Style of the page", "text/css"),
         _page("get_docs_script", "/docs/docs.js", "docs.js", "Script of the page", "text/javascript"),

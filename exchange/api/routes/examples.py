@@ -163,6 +163,7 @@ ANSWERS: Final[Mapping[str, Any]] = {
     },
     "list_trades": {"instrument_id": _OPTION, "trades": [_TRADE], "next_cursor": "TRD_11111"},
     "list_instruments": {"instruments": [_INSTRUMENT]},
+    "get_time": {"timestamp": TIMESTAMP, "unix_us": 1_705_312_800_000_417},
     "get_own_positions": _POSITIONS,
     "get_positions": _POSITIONS,
     "get_limits": {

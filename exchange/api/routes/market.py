@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec import UNSET
+
 from exchange.api.auth import Access
 from exchange.api.context import ApiContext
+from exchange.api.history import beyond
 from exchange.api.operation import Call, Operation, Topic
 from exchange.api.replies import Answered, Reply
 from exchange.api.views import instrument_view, trade_view
-from exchange.model.phases import PHASES
+from exchange.model.page import Span
 from exchange.model.reasons import Code, unknown_instrument
 from exchange.model.types import Phase
 from exchange.wire import data
-from exchange.wire.ids import trade_number
+from exchange.wire.ids import trade_id_text, trade_number
 from exchange.wire.queries import NoQuery, OrderbookQuery, TradesQuery
 from exchange.wire.times import time_text
 
@@ -33,7 +36,7 @@ async def get_orderbook(context: ApiContext, call: Call[OrderbookQuery, None]) -
     venue = context.venue
     depth = venue.depth(instrument_id, call.query.depth)
     phase = venue.phase_of(instrument_id)
-    is_call, auction = PHASES[phase].is_call, venue.indicative(instrument_id)
+    is_call, auction = venue.is_call(instrument_id), venue.indicative(instrument_id)
     return Answered(
         data.Orderbook(
             instrument_id=instrument_id,
@@ -55,11 +58,23 @@ async def list_trades(context: ApiContext, call: Call[TradesQuery, None]) -> Rep
     grid = context.grids.get(instrument_id)
     if grid is None:
         return unknown_instrument(instrument_id)
-    after = None if query.after is None else trade_number(query.after)
-    found = context.settlement.history.trades(instrument_id, query.limit + 1, after)
-    views = [trade_view(trade, grid) for trade in found[: query.limit]]
-    cursor = views[-1].trade_id if len(found) > query.limit else None
-    return Answered(data.TradeList(instrument_id=instrument_id, trades=views, next_cursor=cursor))
+    after = None if query.after is UNSET else trade_number(query.after)
+    side = query.side
+    matches = None if side is UNSET else lambda trade: trade.taker_side is side
+    span = Span(query.from_us, query.to_us)
+    page = context.settlement.history.trades(instrument_id, query.limit, after, span, matches)
+    views = [trade_view(trade, grid) for trade in page.rows]
+    cursor = views[-1].trade_id if page.has_more else None
+    limited = beyond(page.gone, trade_id_text)
+    return Answered(
+        data.TradeList(instrument_id=instrument_id, trades=views, next_cursor=cursor, limited=limited)
+    )
+
+
+async def get_time(context: ApiContext, call: Call[NoQuery, None]) -> Reply:
+    """The server's clock."""
+    now_us = context.clock.now_us()
+    return Answered(data.ServerTime(timestamp=time_text(now_us), unix_us=now_us))
 
 
 ROUTES: Final = (
@@ -84,7 +99,10 @@ ROUTES: Final = (
         access=Access.PUBLIC,
         handler=list_trades,
         summary="Trades of an instrument, oldest first",
-        description="The last 10,000. `side` is the taker's.",
+        description=(
+            "`side` is the taker's. The last 10,000 are kept: a page that may lack some before its first says"
+            " so in `limited`, with the code `HISTORY_LIMITED`."
+        ),
         query=TradesQuery,
         data=data.TradeList,
         codes=(Code.UNKNOWN_INSTRUMENT,),
@@ -99,5 +117,16 @@ ROUTES: Final = (
         summary="Every instrument",
         description="With tick size, multiplier, and the reference price and price band of now.",
         data=data.InstrumentList,
+    ),
+    Operation(
+        operation_id="get_time",
+        method="GET",
+        path="/exchange/time",
+        topic=Topic.MARKET,
+        access=Access.PUBLIC,
+        handler=get_time,
+        summary="The server's time",
+        description="What timestamps are read from. Over the WebSocket `ping` answers it.",
+        data=data.ServerTime,
     ),
 )

@@ -87,7 +87,9 @@ def _cancel_all(params: socket.CancelAllParams) -> Inputs:
 
 
 def _open_orders(params: socket.OpenOrdersParams) -> Inputs:
-    return Inputs(OrdersQuery(instrument_id=params.instrument_id, after=params.after, limit=params.limit))
+    instrument_id = UNSET if params.instrument_id is None else params.instrument_id
+    after = UNSET if params.after is None else params.after
+    return Inputs(OrdersQuery(instrument_id=instrument_id, after=after, limit=params.limit))
 
 
 def _book(params: socket.BookParams) -> Inputs:

@@ -57,16 +57,20 @@ class Streams:
 
 class SocketSession:
     """``key`` holds the header the key came in, empty without one; it is looked up for each request, so
-    that a replaced key is void at once. ``spawn`` starts a task that may outlive the socket.
+    that a replaced key is void at once. ``address`` is counted for what needs none. ``spawn`` starts a task
+    that may outlive the socket.
     """
 
-    def __init__(self, shared: Streams, connection: Connection, key: Headers, spawn: Spawn) -> None:
+    def __init__(
+        self, shared: Streams, connection: Connection, key: Headers, address: str, spawn: Spawn
+    ) -> None:
         self._shared = shared
         self._context = shared.context
         self._hub = shared.hub
         self._connection = connection
         self._codec = CODECS[connection.encoding]
         self._key = key
+        self._address = address
         self._spawn = spawn
         self._limits = shared.context.limits
         self._messages, self._refusals = self._limits.for_socket()
@@ -136,17 +140,24 @@ class SocketSession:
             self._refuse(request.id, made)
             return
         call, weight = made
-        account = call.caller.account
-        if self._limits.enabled and account != HOUSE_ACCOUNT:
-            limiter = self._limits.orders if method.access is Access.TRADER else self._limits.reads
-            if self._is_too_fast(limiter, account, request.id):
-                return
+        if self._limits.enabled and self._is_counted_out(method.access, call.caller, request.id):
+            return
         self._in_flight += weight
         # Tasks begin in the order in which they were made, and a handler submits before it first waits: so
         # commands enter the order queue as they arrived.
         self._spawn(self._run(request.id, method, call, weight))
 
-    def _is_too_fast(self, limiter: RateLimiter, key: int | None, request_id: str | int | None) -> bool:
+    def _is_counted_out(self, access: Access, caller: Caller, request_id: str | int) -> bool:
+        """As over HTTP: what needs a team's key counts for the team, what needs none for the address."""
+        limits = self._limits
+        if access.scope is None:
+            return self._is_too_fast(limits.addresses, self._address, request_id)
+        if caller.account == HOUSE_ACCOUNT:
+            return False
+        limiter = limits.orders if access is Access.TRADER else limits.reads
+        return self._is_too_fast(limiter, caller.account, request_id)
+
+    def _is_too_fast(self, limiter: RateLimiter, key: int | str | None, request_id: str | int | None) -> bool:
         now_ns = self._context.clock.monotonic_ns()
         left = limiter.take(key, now_ns)
         if left >= 0:

@@ -96,7 +96,8 @@ class StreamEndpoint:
         if isinstance(key, Refusal):
             await self._deny(key, send)
             return
-        caller = self._identify(key)
+        address = _address(scope)
+        caller = self._counted(address) or self._identify(key)
         if isinstance(caller, Refusal):
             await self._deny(caller, send)
             return
@@ -107,24 +108,34 @@ class StreamEndpoint:
             hub = self._shared.hub
             connection = hub.open(SocketOutlet(channel, send), encoding or Encoding.JSON)
             channel.on_close(lambda code, reason: hub.closed(connection, lost=code == _LOST))
-            await self._converse(channel, connection, key, caller, receive)
+            await self._converse(channel, connection, key, address, caller, receive)
 
     async def _converse(
         self,
         channel: FrameChannel,
         connection: Connection,
         key: Mapping[bytes, bytes],
+        address: str,
         caller: Caller | None,
         receive: Receive,
     ) -> None:
         # Requests under way when the socket ends are finished, with nobody to answer.
         async with asyncio.TaskGroup() as tasks:
-            session = SocketSession(self._shared, connection, key, tasks.create_task)
+            session = SocketSession(self._shared, connection, key, address, tasks.create_task)
             session.greet(caller)
             channel.on_message(session.receive)
             watch = tasks.create_task(self._close_idle(session, connection))
             await receive()
             watch.cancel()
+
+    def _counted(self, address: str) -> Refusal | None:
+        """A handshake is a request of its address, whoever it is from: until it is read nobody knows."""
+        context = self._shared.context
+        limiter = context.limits.addresses
+        if not context.limits.enabled:
+            return None
+        left = limiter.take(address, context.clock.monotonic_ns())
+        return None if left >= 0 else limiter.refusal(left)
 
     def _identify(self, key: Mapping[bytes, bytes]) -> Caller | Refusal | None:
         return self._shared.gate.admit(key, KeyScope.READ, of_team=False) if key else None
@@ -162,6 +173,11 @@ def _credentials(headers: list[Header]) -> dict[bytes, bytes] | Refusal:
     """The headers that carry a key, each given once."""
     given = [header for header in headers if header[0] in _CREDENTIALS]
     return _GIVEN_TWICE if len({name for name, _ in given}) < len(given) else dict(given)
+
+
+def _address(scope: Scope) -> str:
+    client = scope.get("client")
+    return client[0] if client else ""
 
 
 def _encoding(subprotocols: list[str]) -> Encoding | None:

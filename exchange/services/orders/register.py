@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from exchange.base.bounds import CLIENT_ORDER_IDS_PER_TEAM, FINISHED_ORDERS_PER_TEAM
 from exchange.model.answers import OrderReport
 from exchange.model.commands import AmendOrder, CancelScope, NewOrder, Record
 from exchange.model.order import OrderStatus, Trigger, next_status
+from exchange.model.page import Gone
 from exchange.model.types import CancelReason, Side
 from exchange.services.orders.order import FreedLots, KnownOrder, Order, PendingAmend
 
@@ -22,9 +23,10 @@ _FILL_PARTLY, _FILL_FULLY = Trigger.FILL_PARTLY, Trigger.FILL_FULLY
 class _Team:
     """Orders of one account. The deques say what is oldest: a dict that is eaten from its front is slow."""
 
-    __slots__ = ("finished", "known", "known_ids", "open", "quotes")
+    __slots__ = ("finished", "gone", "known", "known_ids", "open", "quotes")
 
     def __init__(self) -> None:
+        self.gone: Order | None = None
         self.open: dict[int, Order] = {}
         self.finished: deque[int] = deque()
         self.known: dict[str, KnownOrder] = {}
@@ -246,14 +248,21 @@ class OrderRegister:
             return list(team.open.values())
         return [order for order in team.open.values() if order.command.instrument_id == instrument_id]
 
-    def finished(self, account: int, limit: int, after: int | None = None) -> list[Order]:
+    def finished(self, account: int, after: int | None = None) -> Iterator[Order]:
         """Finished orders still kept, highest order_id first; ``after`` continues below that order_id."""
         team = self._teams.get(account)
         if team is None:
-            return []
+            return iter(())
         kept = sorted(team.finished)
         end = len(kept) if after is None else bisect_left(kept, after)
-        return [self._orders[order_id] for order_id in reversed(kept[max(0, end - limit) : end])]
+        return (self._orders[kept[place]] for place in range(end - 1, -1, -1))
+
+    def gone(self, account: int) -> Gone | None:
+        """The highest of the finished orders that are no longer kept; others below it may be."""
+        team = self._teams.get(account)
+        if team is None or team.gone is None:
+            return None
+        return Gone(team.gone.order_id, team.gone.timestamp_us)
 
     def state(self) -> object:
         """Canonical content for the state hash: encode it before the next command, it is not a copy."""
@@ -287,7 +296,9 @@ class OrderRegister:
         self._unquote(order)
         team.finished.append(order.order_id)
         if len(team.finished) > self._finished_per_team:
-            del self._orders[team.finished.popleft()]
+            forgotten = self._orders.pop(team.finished.popleft())
+            if team.gone is None or forgotten.order_id > team.gone.order_id:
+                team.gone = forgotten
 
     def _unquote(self, order: Order) -> None:
         command = order.command
@@ -303,6 +314,7 @@ class OrderRegister:
             "quotes": sorted(order.order_id for order in team.quotes.values()),
             "finished": [self._orders[order_id] for order_id in team.finished],
             "known": list(team.known.items()),
+            "gone": None if team.gone is None else (team.gone.order_id, team.gone.timestamp_us),
         }
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Callable
-from itertools import islice
-from typing import TypeVar
+from collections.abc import Callable, Iterator
+from itertools import islice, takewhile
+from typing import Final, Generic, TypeAlias
 
 import msgspec
 
 from exchange.base.bounds import EXECUTIONS_PER_TEAM, TRADES_PER_INSTRUMENT
 from exchange.model.events import ExecutionReport
+from exchange.model.page import ALWAYS, Gone, Page, Row, Span
 from exchange.model.types import Side
-
-_Row = TypeVar("_Row")
 
 
 class PublicTrade(msgspec.Struct, frozen=True, gc=False):
@@ -28,8 +27,16 @@ class PublicTrade(msgspec.Struct, frozen=True, gc=False):
     auction_id: int | None = None
 
 
+Matches: TypeAlias = Callable[[Row], bool] | None
+"""Which rows a page is made of; None takes all."""
+
+
 class History:
-    """Bounded: the oldest row of a full list goes first. Identifiers rise along each list."""
+    """Bounded: the oldest row of a full list goes first. Identifiers and times rise along each list.
+
+    So a page that goes on above a cursor has neither a row twice nor, unless it says ``gone``, one too few,
+    whatever was added since the page before. The last row that went is held behind those that are kept.
+    """
 
     def __init__(
         self,
@@ -45,27 +52,75 @@ class History:
         """Keep a fill for the team it belongs to."""
         kept = self._executions.get(report.account)
         if kept is None:
-            kept = self._executions[report.account] = deque(maxlen=self._executions_per_team)
+            kept = self._executions[report.account] = deque(maxlen=self._executions_per_team + 1)
         kept.append(report)
 
     def traded(self, instrument_id: str, trade: PublicTrade) -> None:
         """Keep a trade for everyone."""
         kept = self._trades.get(instrument_id)
         if kept is None:
-            kept = self._trades[instrument_id] = deque(maxlen=self._trades_per_instrument)
+            kept = self._trades[instrument_id] = deque(maxlen=self._trades_per_instrument + 1)
         kept.append(trade)
 
-    def executions(self, account: int, limit: int, after: int | None = None) -> list[ExecutionReport]:
-        """Executions of ``account`` kept, those above exec_id ``after``, oldest first."""
-        return _page(self._executions.get(account), limit, after, lambda report: report.exec_id)
+    def executions(
+        self,
+        account: int,
+        limit: int,
+        after: int | None = None,
+        span: Span = ALWAYS,
+        matches: Matches[ExecutionReport] = None,
+    ) -> Page[ExecutionReport]:
+        """Executions of ``account`` above exec_id ``after``, oldest first."""
+        rows = self._executions.get(account)
+        return Page([]) if rows is None else _page(rows, _EXECUTION, limit, after, span, matches)
 
-    def trades(self, instrument_id: str, limit: int, after: int | None = None) -> list[PublicTrade]:
-        """Trades of an instrument kept, those above trade_id ``after``, oldest first."""
-        return _page(self._trades.get(instrument_id), limit, after, lambda trade: trade.trade_id)
+    def trades(
+        self,
+        instrument_id: str,
+        limit: int,
+        after: int | None = None,
+        span: Span = ALWAYS,
+        matches: Matches[PublicTrade] = None,
+    ) -> Page[PublicTrade]:
+        """Trades of an instrument above trade_id ``after``, oldest first."""
+        rows = self._trades.get(instrument_id)
+        return Page([]) if rows is None else _page(rows, _TRADE, limit, after, span, matches)
 
 
-def _page(rows: deque[_Row] | None, limit: int, after: int | None, key: Callable[[_Row], int]) -> list[_Row]:
-    if rows is None:
-        return []
-    start = 0 if after is None else bisect_right(rows, after, key=key)
-    return list(islice(rows, start, start + limit))
+class _Order(Generic[Row]):
+    """What a list is in order of."""
+
+    def __init__(self, number: Callable[[Row], int], time: Callable[[Row], int]) -> None:
+        self.number = number
+        self.time = time
+
+
+_EXECUTION: Final = _Order[ExecutionReport](lambda report: report.exec_id, lambda report: report.timestamp_us)
+_TRADE: Final = _Order[PublicTrade](lambda trade: trade.trade_id, lambda trade: trade.timestamp_us)
+
+
+def _page(
+    rows: deque[Row], order: _Order[Row], limit: int, after: int | None, span: Span, matches: Matches[Row]
+) -> Page[Row]:
+    last_gone = rows[0] if len(rows) == rows.maxlen else None
+    start = 0 if last_gone is None else 1
+    if after is not None:
+        start = max(start, bisect_right(rows, after, key=order.number))
+    if span.from_us is not None:
+        start = max(start, bisect_left(rows, span.from_us, key=order.time))
+    found = list(islice(filter(matches, _until(span.to_us, islice(rows, start, None), order)), limit + 1))
+    gone = None if last_gone is None else _missing(last_gone, order, after, span)
+    return Page(found[:limit], len(found) > limit, gone)
+
+
+def _until(to_us: int | None, rows: Iterator[Row], order: _Order[Row]) -> Iterator[Row]:
+    return rows if to_us is None else takewhile(lambda row: order.time(row) < to_us, rows)
+
+
+def _missing(last_gone: Row, order: _Order[Row], after: int | None, span: Span) -> Gone | None:
+    """The last row that went, where it or those before it were asked for."""
+    gone = Gone(order.number(last_gone), order.time(last_gone))
+    asked = (after is None or gone.number > after) and (
+        span.from_us is None or gone.timestamp_us >= span.from_us
+    )
+    return gone if asked else None

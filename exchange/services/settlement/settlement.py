@@ -83,6 +83,7 @@ class Settlement:
         """Book ``events`` of ``record``. Raises on what cannot be: a bug in match or in a reservation."""
         told: list[AnyPrivateEvent] = []
         accounts: list[int] = []
+        wishes: list[Wish] = []
         if type(record.command) is AmendOrder:
             apply_amend(record, events, self._register, self._exposure)
         for event in events:
@@ -96,9 +97,12 @@ class Settlement:
                     self._cancelled(record, event, told)
                 case Amended():
                     self._amended(record, event, told)
+                case StopsWaiting():
+                    wishes.append(TriggerStops(event.instrument_id))
                 case _:
                     self._of_terms(record, event, told)
-        return Settled(told, answer(record, events, self._register), self._wishes(record, events, accounts))
+        wishes += self._portfolio_wishes(record, accounts)
+        return Settled(told, answer(record, events, self._register), tuple(wishes))
 
     def preview(self, record: Record, events: Sequence[AnyVenueEvent]) -> OrderReport | None:
         """How the order will stand once ``events`` are settled; None where only settling them can say."""
@@ -288,17 +292,13 @@ class Settlement:
             is_self_trade,
         )
 
-    def _wishes(
-        self, record: Record, events: Sequence[AnyVenueEvent], accounts: list[int]
-    ) -> tuple[Wish, ...]:
-        if not accounts:
-            command = record.command
-            if isinstance(command, CancelOrders) and command.reason is CancelReason.PORTFOLIO_LIMIT:
-                return self.portfolio.enforced(command.account)
-            return ()
-        wishes = self.portfolio.filled(dict.fromkeys(accounts))
-        last = events[-1]
-        return (*wishes, TriggerStops(last.instrument_id)) if isinstance(last, StopsWaiting) else wishes
+    def _portfolio_wishes(self, record: Record, accounts: list[int]) -> tuple[CancelOrders, ...]:
+        if accounts:
+            return self.portfolio.filled(dict.fromkeys(accounts))
+        command = record.command
+        if isinstance(command, CancelOrders) and command.reason is CancelReason.PORTFOLIO_LIMIT:
+            return self.portfolio.enforced(command.account)
+        return ()
 
 
 def _cause(record: Record, order_id: int, order: NewOrder) -> str:

@@ -17,6 +17,7 @@ from exchange.model.commands import (
     SetPhase,
     SetProtection,
     TriggerStops,
+    Uncross,
     Void,
 )
 from exchange.model.phases import MarketPhases
@@ -38,6 +39,7 @@ Act: TypeAlias = (
     | ExpireOrders
     | TriggerStops
     | SetProtection
+    | Uncross
 )
 
 
@@ -63,7 +65,7 @@ class Acts:
                 return self._unknown_team(act.account) or self._unknown_scope(act) or act
             case SetProtection():
                 return self._judge_protection(act)
-            case ExpireOrders() | TriggerStops():
+            case ExpireOrders() | TriggerStops() | Uncross():
                 # The exchange's own: nobody else can enter one.
                 return act
             case OpenGame():

@@ -29,14 +29,14 @@ from exchange.model.commands import (
     SetPhase,
     SetProtection,
 )
-from exchange.model.phases import MarketPhases, first_phase
+from exchange.model.phases import MarketPhases, batched_instruments, first_phase
 from exchange.model.reasons import Refusal, unknown_instrument
 from exchange.model.rules import GameRules
 from exchange.model.types import OrderType, Phase, Side
 from exchange.services.validation import refusals
 from exchange.services.validation.acts import Act, Acts
 from exchange.services.validation.constraints import compile_role
-from exchange.services.validation.controls import Controls
+from exchange.services.validation.controls import Controls, Moment
 from exchange.services.validation.ports import Exposure, Market, Orders, OrderState, Teams, TeamState
 from exchange.services.validation.proposal import Proposal
 from exchange.services.validation.quotes import SideCommand, judge_quote, side_commands
@@ -57,7 +57,7 @@ class Admission:
         instruments = {each.instrument_id: each for each in rules.instruments}
         self._instruments = frozenset(instruments)
         self._checks = {role.name: compile_role(role, instruments, exposure) for role in rules.roles}
-        self._phases = MarketPhases(first_phase(rules))
+        self._phases = MarketPhases(first_phase(rules), batched_instruments(rules))
         self._acts = Acts(rules, teams, self._phases)
         self._controls = Controls(rules, exposure)
         self._register = register
@@ -294,7 +294,7 @@ class Admission:
             or order.time_in_force not in controls.plain
         ):
             moment_us = max(now_us, self._timestamp_us)
-            refusal = controls.judge(order, self._phases.of(order.instrument_id), moment_us)
+            refusal = controls.judge(order, self._moment(order.instrument_id), moment_us)
             if refusal is not None:
                 return refusal
         refusal = self._judge_numbers(order.instrument_id, order.quantity, order.price_ticks)
@@ -331,7 +331,7 @@ class Admission:
         instrument_id, increase = order.command.instrument_id, self._increase(amend)
         refusal = (
             self._judge_own_phase(instrument_id)
-            or self._controls.judge_amend(amend, order, self._phases.of(instrument_id))
+            or self._controls.judge_amend(amend, order, self._moment(instrument_id))
             or self._judge_numbers(instrument_id, asked, amend.price_ticks)
             or self._controls.judge_reduction(order.command, increase)
         )
@@ -367,6 +367,9 @@ class Admission:
         if not self._phases.rule.submit:
             return refusals.market_closed(self.phase)
         return team
+
+    def _moment(self, instrument_id: str) -> Moment:
+        return Moment(self._phases.of(instrument_id), self._phases.is_call(instrument_id))
 
     def _judge_own_phase(self, instrument_id: str) -> Refusal | None:
         if self._phases.rule_of(instrument_id).submit:

@@ -7,12 +7,11 @@ price. What depends on holdings, reduce-only and the number of stops, is judged 
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from exchange.base.bounds import MAX_EXPIRY_US, MAX_ICEBERG_SLICES, MAX_PRICE_TICKS, MAX_STOP_ORDERS
 from exchange.model.commands import RESTING, AmendOrder, NewOrder
 from exchange.model.order import OrderStatus
-from exchange.model.phases import PHASES
 from exchange.model.reasons import Refusal
 from exchange.model.rules import GameRules
 from exchange.model.schedule import Schedule, next_close
@@ -36,6 +35,13 @@ TIMES_IN_FORCE: Final[dict[OrderType, tuple[TimeInForce, ...]]] = {
 _BEFORE_TRIGGER: Final = (OrderStatus.ACCEPTED, OrderStatus.UNTRIGGERED)
 
 
+class Moment(NamedTuple):
+    """Where an instrument stands: its phase, and whether orders rest until an uncross."""
+
+    phase: Phase
+    is_call: bool
+
+
 class Controls:
     """The rules of one game. ``plain`` are the times in force of a limit order that need no judging."""
 
@@ -43,15 +49,15 @@ class Controls:
         self._closes: Schedule | None = rules.schedule if rules.cancels_all_at_close else None
         self._prevents_self_trade = rules.self_trade_prevention is not _NO_PREVENTION
         self._holdings = holdings
-        self.plain = (_T.DAY, _T.IOC) if rules.cancels_all_at_close else (_T.DAY, _T.IOC, _GTC)
+        self.plain = (_T.IOC, _T.DAY) if rules.cancels_all_at_close else (_GTC, _T.IOC, _T.DAY)
 
-    def judge(self, order: NewOrder, phase: Phase, now_us: int) -> Refusal | None:
-        """``phase`` is that of the instrument."""
+    def judge(self, order: NewOrder, moment: Moment, now_us: int) -> Refusal | None:
+        """``moment`` is that of the instrument."""
         return (
             _judge_type(order)
-            or self._judge_time_in_force(order, phase)
+            or self._judge_time_in_force(order, moment)
             or self._judge_expiry(order, now_us)
-            or _judge_post_only(order, phase)
+            or _judge_post_only(order, moment)
             or _judge_display(order)
             or self._judge_self_trade(order)
             or _judge_stop_price(order.instrument_id, order.all_terms.stop_price_ticks)
@@ -78,7 +84,7 @@ class Controls:
         refuse = refusals.reduce_only_refused if reduces else refusals.reduce_only_open
         return refuse(order.instrument_id, position, open_quantity, increase)
 
-    def judge_amend(self, amend: AmendOrder, order: OrderState, phase: Phase) -> Refusal | None:
+    def judge_amend(self, amend: AmendOrder, order: OrderState, moment: Moment) -> Refusal | None:
         """What an amend may change, and the terms that stay; numbers and holdings are judged apart."""
         command, terms = order.command, order.command.all_terms
         if command.order_type is _STOP and order.status not in _BEFORE_TRIGGER:
@@ -90,8 +96,8 @@ class Controls:
                 return refusals.ORDER_TYPE_CONTRADICTION
             if order.status not in _BEFORE_TRIGGER:
                 return refusals.AMEND_FAILED
-        if terms.post_only is not None and amend.price_ticks is not None and PHASES[phase].is_call:
-            return refusals.post_only_not_allowed(phase)
+        if terms.post_only is not None and amend.price_ticks is not None and moment.is_call:
+            return refusals.post_only_not_allowed(moment.phase)
         display, quantity = terms.display_quantity, amend.quantity
         if display is not None and quantity is not None and quantity > display * MAX_ICEBERG_SLICES:
             return refusals.display_quantity_out_of_range(display, quantity)
@@ -99,15 +105,14 @@ class Controls:
 
     # --------------------------------------------------------------------------------------------
 
-    def _judge_time_in_force(self, order: NewOrder, phase: Phase) -> Refusal | None:
+    def _judge_time_in_force(self, order: NewOrder, moment: Moment) -> Refusal | None:
         time_in_force = order.time_in_force
         if time_in_force not in TIMES_IN_FORCE[order.order_type]:
             return refusals.time_in_force_not_allowed(order)
-        in_call = PHASES[phase].is_call
-        if (time_in_force is _T.FOK and in_call) or (
-            time_in_force is _T.AT_THE_OPEN and phase is not Phase.PRE_OPEN
+        if (time_in_force is _T.FOK and moment.is_call) or (
+            time_in_force is _T.AT_THE_OPEN and moment.phase is not Phase.PRE_OPEN
         ):
-            return refusals.time_in_force_not_in_phase(order, phase)
+            return refusals.time_in_force_not_in_phase(order, moment.phase)
         if time_in_force is _GTC and self._closes is not None:
             return refusals.rests_past_close(order)
         return None
@@ -148,14 +153,14 @@ def _judge_type(order: NewOrder) -> Refusal | None:
     return refusals.ORDER_TYPE_CONTRADICTION
 
 
-def _judge_post_only(order: NewOrder, phase: Phase) -> Refusal | None:
+def _judge_post_only(order: NewOrder, moment: Moment) -> Refusal | None:
     if order.all_terms.post_only is None:
         return None
     if not _is_resting_limit(order):
         return refusals.control_contradiction(
             "post_only", "needs a limit order that can rest: gtc, day or gtd"
         )
-    return refusals.post_only_not_allowed(phase) if PHASES[phase].is_call else None
+    return refusals.post_only_not_allowed(moment.phase) if moment.is_call else None
 
 
 def _judge_display(order: NewOrder) -> Refusal | None:

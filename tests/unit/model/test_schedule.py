@@ -17,6 +17,7 @@ from exchange.model.schedule import (
     last_change,
     missed_changes,
     next_change,
+    next_close,
     phase_at,
 )
 from exchange.model.types import Phase
@@ -156,6 +157,20 @@ def test_missed_changes_end_in_the_phase_of_now(preset: str, after: int, seconds
     assert times == sorted(times)
     assert all(after_us < each <= now_us for each in times)
     assert len(missed) < 2 * len(schedule.day)
+
+
+@pytest.mark.parametrize(
+    ("after", "close"),
+    [
+        ("2026-11-24T09:00", "2026-11-24T15:00"),
+        ("2026-11-24T14:59:59", "2026-11-24T15:00"),
+        ("2026-11-24T15:00", "2026-11-26T15:00"),
+        ("2026-11-27T12:00", "2026-12-01T15:00"),
+    ],
+)
+def test_next_close_is_the_end_of_the_day_or_of_the_next_one(after: str, close: str) -> None:
+    """At the close itself it is the one after; days without trading have none."""
+    assert next_close(schedule_of("competition"), local(after)) == (local(close), Phase.CLOSED)
 
 
 @pytest.mark.parametrize(

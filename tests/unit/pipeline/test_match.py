@@ -12,7 +12,7 @@ from exchange.model.order import OrderStatus
 from exchange.model.reasons import Code, Refusal
 from exchange.model.types import Phase
 from exchange.pipeline.health import State
-from exchange.pipeline.match import MatchStage
+from exchange.pipeline.match import MatchStage, Previews
 from exchange.pipeline.messages import Matched, Sequenced
 from exchange.pipeline.responses import PendingRequest, Wait
 from tests.support.stages import SIZE_RAISES, Bench, order, run_to_end, until
@@ -50,12 +50,19 @@ class FakePreview:
         return OrderReport(OrderStatus.OPEN, 1, 0, 0, 0)
 
 
-def _stage(bench: Bench, venue: FakeVenue) -> MatchStage:
+class NoPreviews:
+    """Can never say before settlement."""
+
+    def preview(self, record: Record, events: list[AnyVenueEvent]) -> OrderReport | None:
+        return None
+
+
+def _stage(bench: Bench, venue: FakeVenue, previews: Previews | None = None) -> MatchStage:
     return MatchStage(
         bench.match_queue,
         bench.trade_queue,
         venue=venue,
-        previews=FakePreview(),
+        previews=previews or FakePreview(),
         responses=bench.responses,
         health=bench.health,
         clock=bench.clock,
@@ -110,6 +117,14 @@ async def test_match_answers_who_waits_for_matching(bench: Bench) -> None:
     (settlement,) = _put(bench, 1)
     await run_to_end(_stage(bench, FakeVenue()).run)
     assert settlement.answer is None
+
+
+async def test_match_leaves_to_settle_what_it_cannot_tell(bench: Bench) -> None:
+    """Where there is no preview, ?wait=matching is answered with the booking."""
+    (matching,) = _put(bench, 1, wait=Wait.MATCHING)
+    await run_to_end(_stage(bench, FakeVenue(), previews=NoPreviews()).run)
+    assert matching.answer is None
+    assert bench.trade_queue.qsize() == 2
 
 
 async def test_match_exception_halts_the_venue(bench: Bench) -> None:

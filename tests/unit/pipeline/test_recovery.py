@@ -110,7 +110,10 @@ def test_recovery_session_holds_every_kind_of_command() -> None:
     }
     assert reasons == {CancelReason.REQUESTED, CancelReason.PORTFOLIO_LIMIT}
     core = replay(_played(SEEDS[0]).batches).core
-    assert sum(len(core.settlement.history.executions(team.account, 1_000)) for team in core.teams.all()) > 50
+    assert (
+        sum(len(core.settlement.history.executions(team.account, 1_000).rows) for team in core.teams.all())
+        > 50
+    )
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -363,7 +366,7 @@ async def test_recovery_makes_up_for_a_wish_that_a_crash_took() -> None:
     async with floor(roles=LIMITED, batches=durable, clean=False) as running:
         await running.stop()
         assert running.open_orders(account) == []
-        orders = running.exchange.core.register.finished(account, 10)
+        orders = running.exchange.core.register.finished(account)
         assert [order.cancel_reason for order in orders if order.status is OrderStatus.CANCELLED] == [
             CancelReason.PORTFOLIO_LIMIT
         ]

@@ -1,6 +1,6 @@
 "use strict";
 
-// Renders /openapi.json. Text from the document is only ever set as text, never as markup.
+// Renders /openapi.json and /asyncapi.json. Text from the document is only ever set as text, never as markup.
 
 const METHODS = ["post", "get", "patch", "delete"];
 
@@ -58,7 +58,8 @@ function typeText(api, schema) {
     const found = resolve(api, option);
     if ("const" in found) return JSON.stringify(found.const);
     if (found.enum) return found.enum.map((value) => JSON.stringify(value)).join(" | ");
-    if (found.prefixItems) return `[${found.prefixItems.map((item) => typeText(api, item)).join(", ")}]`;
+    const tuple = found.prefixItems || (Array.isArray(found.items) ? found.items : null);
+    if (tuple) return `[${tuple.map((item) => typeText(api, item)).join(", ")}]`;
     if (found.type === "array") return `array of ${typeText(api, found.items || {})}`;
     if (found.additionalProperties) return `map of ${typeText(api, found.additionalProperties)}`;
     if (found.properties) return found.title;
@@ -191,6 +192,47 @@ function errorCodes(api) {
     table(["Code", "Status", "Meaning", "What to do"], rows)];
 }
 
+// --- the socket -------------------------------------------------------------------------------------
+
+function messages(socket, references) {
+  return references.map((reference) => resolve(socket, resolve(socket, reference)));
+}
+
+function method(socket, operation) {
+  const [request] = messages(socket, operation.messages);
+  const [answer] = messages(socket, operation.reply.messages);
+  const params = resolve(socket, request.payload.properties.params);
+  const result = resolve(socket, answer.payload.properties.result);
+  const route = el("div", { class: "route" }, el("span", { class: "method get" }, "WS"),
+    el("span", { class: "path" }, operation.title), el("span", { class: "access" }, ...inline(operation.description)));
+  return el("section", { class: "operation socket", id: `ws-${operation.title}` },
+    el("h3", {}, operation.summary), route,
+    el("h4", {}, "params"), ...fields(socket, params),
+    el("details", {}, el("summary", {}, "Fields of result"), ...fields(socket, result)));
+}
+
+function channel(socket, described) {
+  const events = messages(socket, Object.values(described.messages)).map((event) =>
+    el("details", {}, el("summary", {}, event.title), ...fields(socket, resolve(socket, event.payload))));
+  const route = el("div", { class: "route" }, el("span", { class: "method get" }, "WS"),
+    el("span", { class: "path" }, described.address));
+  return el("section", { class: "operation socket", id: `ws-${described.address}` },
+    el("h3", {}, described.summary), route, ...events);
+}
+
+function showSocket(socket) {
+  const main = document.getElementById("top");
+  const links = document.getElementById("links");
+  const asked = Object.values(socket.operations).filter((operation) => operation.action === "receive");
+  const channels = Object.values(socket.channels).filter((described) => described.address !== "/ws");
+  main.append(el("h2", { class: "topic", id: "ws" }, "WebSocket"), ...paragraphs(socket.info.description),
+    el("p", {}, "The same as a document for programs: ", el("a", { href: "/asyncapi.json" }, "asyncapi.json"), "."),
+    ...asked.map((operation) => method(socket, operation)), ...channels.map((described) => channel(socket, described)));
+  links.append(el("h2", {}, "WebSocket"),
+    ...asked.map(({ title, summary }) => el("a", { href: `#ws-${title}`, title }, summary)),
+    ...channels.map(({ address, summary }) => el("a", { href: `#ws-${address}`, title: summary }, address)));
+}
+
 // --- page -------------------------------------------------------------------------------------------
 
 function listed(api) {
@@ -210,8 +252,11 @@ function show(api) {
     links.append(el("h2", {}, name), ...rows.map(({ path, method, operation }) =>
       el("a", { href: `#${operation.operationId}`, title: `${method.toUpperCase()} ${path}` }, operation.summary)));
   }
-  main.append(...errorCodes(api));
-  links.append(el("h2", {}, "Reference"), el("a", { href: "#errors" }, "Error codes"));
+}
+
+function showErrors(api) {
+  document.getElementById("top").append(...errorCodes(api));
+  document.getElementById("links").append(el("h2", {}, "Reference"), el("a", { href: "#errors" }, "Error codes"));
 }
 
 function filterLinks(text) {
@@ -222,12 +267,19 @@ function filterLinks(text) {
   }
 }
 
+async function load(path) {
+  const answer = await fetch(path);
+  if (!answer.ok) throw new Error(`status ${answer.status}`);
+  return answer.json();
+}
+
 async function start() {
   document.getElementById("filter").addEventListener("input", (event) => filterLinks(event.target.value));
   try {
-    const answer = await fetch("/openapi.json");
-    if (!answer.ok) throw new Error(`status ${answer.status}`);
-    show(await answer.json());
+    const [api, socket] = await Promise.all([load("/openapi.json"), load("/asyncapi.json")]);
+    show(api);
+    showSocket(socket);
+    showErrors(api);
     if (location.hash) document.getElementById(location.hash.slice(1))?.scrollIntoView();
   } catch (error) {
     document.getElementById("loading").textContent = `The description of the API did not load: ${error.message}`;

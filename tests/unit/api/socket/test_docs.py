@@ -66,6 +66,11 @@ def test_page_names_the_bounds() -> None:
         f"{bounds.CONNECTION_BUFFER_BYTES // 1_048_576} MiB",
         f"larger than {bounds.MAX_MESSAGE_BYTES // 1024} KiB",
         f"after {bounds.SOCKET_IDLE_S:.0f} seconds",
+        f"| {bounds.MAX_CONNECTIONS_PER_ADDRESS:,}, HTTP and WebSocket together",
+        f"; {bounds.MAX_CONNECTIONS:,} of all",
+        f"channels of a socket | {bounds.MAX_SUBSCRIPTIONS:,} |",
+        f"under way | {bounds.MAX_IN_FLIGHT_PER_CONNECTION} |",
+        f"a message | {bounds.MAX_MESSAGE_BYTES // 1024} KiB in {bounds.MAX_MESSAGE_FRAGMENTS} frames",
         *(encoding.value for encoding in Encoding),
     ):
         assert figure in PAGE.replace("\n", " "), figure

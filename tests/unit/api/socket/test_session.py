@@ -61,7 +61,7 @@ class Talk:
         self.streams = Streams(self.context, gate, self.hub, publisher, EPOCH)
         self.outlet = FakeOutlet()
         self.connection = self.hub.open(self.outlet, Encoding.JSON)
-        self.session = SocketSession(self.streams, self.connection, key or {}, tasks.create_task)
+        self.session = SocketSession(self.streams, self.connection, key or {}, "10.0.0.1", tasks.create_task)
 
     def ask(self, method: str, params: Mapping[str, Any] | None = None, request_id: Any = 1) -> Any:
         """Send a request; its answer where it comes at once."""

@@ -73,7 +73,7 @@ def test_fill_of_the_last_lot_finishes() -> None:
     register.fill(1, 100, 10, 0, 2_000)
     assert _status(register, 1) is OrderStatus.FILLED
     assert register.open_orders(1) == []
-    assert [order.order_id for order in register.finished(1, 10)] == [1]
+    assert [order.order_id for order in register.finished(1)] == [1]
 
 
 def test_fill_beyond_the_quantity_is_a_bug() -> None:
@@ -237,10 +237,10 @@ def test_finished_pages_from_the_newest_down() -> None:
         _opened(register, order_id, new_order(1, BUY, 1))
     for order_id in (2, 1, 6, 4, 5, 3):
         register.cancel(order_id, CancelReason.REQUESTED, 0)
-    assert [order.order_id for order in register.finished(1, 2)] == [6, 5]
-    assert [order.order_id for order in register.finished(1, 2, after=5)] == [4, 3]
-    assert register.finished(1, 2, after=2) == []
-    assert register.finished(2, 2) == []
+    assert [order.order_id for order in register.finished(1)] == [6, 5, 4, 3]
+    assert [order.order_id for order in register.finished(1, after=5)] == [4, 3]
+    assert list(register.finished(1, after=2)) == []
+    assert list(register.finished(2)) == []
 
 
 def test_finished_bound_is_per_team_and_keeps_live_orders() -> None:

@@ -21,7 +21,7 @@ def test_auction_fill_has_its_liquidity_fee_and_id_on_both_sides() -> None:
     ]
     assert [each.exec_id for each in reports] == [1, 2]
     assert [event.position for event in told if isinstance(event, PositionUpdate)] == [5, -5]
-    (public,) = desk.settlement.history.trades("X", 9)
+    (public,) = desk.settlement.history.trades("X", 9).rows
     assert (public.auction_id, public.price_ticks) == (record.sequence, 127)
 
 
