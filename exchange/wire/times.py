@@ -17,6 +17,8 @@ Moment = Annotated[datetime, Meta(tz=True)]
 _MICROSECONDS = 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_FIRST_US = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // _MICROSECOND
+_LAST_US = (datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
 
 @lru_cache(maxsize=8)
@@ -31,5 +33,8 @@ def time_text(timestamp_us: int) -> str:
 
 
 def microseconds(moment: datetime) -> int:
-    """``moment``, which has a zone, in microseconds since 1970."""
-    return (moment - _EPOCH) // _MICROSECOND
+    """``moment``, which has a zone, in microseconds since 1970.
+
+    An offset can lead out of the years that a calendar has; that becomes the first or last moment of them.
+    """
+    return min(max((moment - _EPOCH) // _MICROSECOND, _FIRST_US), _LAST_US)

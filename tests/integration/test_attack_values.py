@@ -84,6 +84,59 @@ async def test_price_is_a_positive_number_on_the_grid(
 
 
 @pytest.mark.parametrize(
+    ("expires_at", "expected"),
+    [
+        *(
+            (text, "EXPIRES_AT_OUT_OF_RANGE")
+            for text in (
+                '"0001-01-01T00:00:00Z"',
+                '"1969-12-31T23:59:59.999999Z"',
+                '"9999-12-31T23:59:59.999999Z"',
+                '"0001-01-01T00:00:00+23:59"',
+                '"9999-12-31T23:59:59-23:59"',
+            )
+        ),
+        *(
+            (text, "INVALID_REQUEST")
+            for text in (
+                '"0000-01-01T00:00:00Z"',
+                '"10000-01-01T00:00:00Z"',
+                '"2090-02-30T00:00:00Z"',
+                '"2090-01-01T24:00:00Z"',
+                '"2090-01-01T00:00:00"',
+                '"2090-01-01"',
+                '"now"',
+                '""',
+                "4102444800",
+                "true",
+                "[]",
+            )
+        ),
+    ],
+)
+async def test_expiry_is_a_time_that_the_calendar_has(
+    exchange: HttpExchange, expires_at: str, expected: str
+) -> None:
+    """With an offset, and within what a clock can show."""
+    await _check_refused(exchange, _body(expires_at=expires_at, time_in_force='"gtd"'), expected)
+
+
+@pytest.mark.parametrize(
+    ("stop_price", "expected"),
+    [
+        *((text, "INVALID_REQUEST") for text in ("0", "-1", "1e400", '"4400"', "1000000001")),
+        *((text, "PRICE_NOT_ON_TICK") for text in ("4400.005", "0.001")),
+        *((text, "PRICE_OUT_OF_RANGE") for text in ("1e-320", "1e-9", "1e9")),
+    ],
+)
+async def test_stop_price_is_held_to_what_a_price_is(
+    exchange: HttpExchange, stop_price: str, expected: str
+) -> None:
+    """All but the band, which is about what may trade now."""
+    await _check_refused(exchange, _body(stop_price=stop_price), expected)
+
+
+@pytest.mark.parametrize(
     "price", ["4400.0000000001", "4400.009999999999", "4.4e3", "4400.0" + "0" * 5_000], ids=range(4)
 )
 async def test_price_that_only_float_rounding_moves_off_the_grid_is_taken(

@@ -170,10 +170,15 @@ class Game(Staged):
 
 
 @settings(max_examples=150)
-@given(_STEPS, st.sampled_from(SelfTradePrevention))
-def test_reduce_only_order_never_turns_a_position_round(steps: list[Step], mode: SelfTradePrevention) -> None:
+@given(_STEPS, st.sampled_from(SelfTradePrevention), st.sampled_from(ACCOUNTS))
+def test_reduce_only_order_never_turns_a_position_round(
+    steps: list[Step], mode: SelfTradePrevention, long: int
+) -> None:
     """Whatever is in flight, each of its fills brings the position nearer to nothing, and none past it."""
     game = Game(mode)
+    for order in (_order(long, Side.BUY, 8), _order(3 - long, Side.SELL, 8)):
+        game.enter(order)
+        game.drain()
     for step in steps:
         game.take(step)
         exposure = game.core.exposure

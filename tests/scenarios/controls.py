@@ -19,11 +19,12 @@ from exchange.model.commands import (
     Record,
     RegisterTeam,
     SetPhase,
+    Uncross,
 )
 from exchange.model.events import AnyPrivateEvent
 from exchange.model.instrument import Instrument
 from exchange.model.roles import Role
-from exchange.model.rules import Bands, Closing, ClosingCancels, GameRules
+from exchange.model.rules import Bands, BatchAuctions, Closing, ClosingCancels, GameRules
 from exchange.model.schedule import DayPhase, Schedule
 from exchange.model.types import (
     InstrumentKind,
@@ -41,7 +42,7 @@ NOON_US: Final = 1_705_320_000 * SECOND_US
 """2024-01-15, a Monday, 12:00 UTC; the market of these tests closes at 15:00."""
 QUANTITY: Final = 5
 POSITION: Final = 10
-TRADER, OTHER = 1, 2
+TRADER, OTHER, THIRD = 1, 2, 3
 INSTRUMENT: Final = "X"
 
 EXPIRIES: Final = {
@@ -150,16 +151,22 @@ def _allowed() -> dict[tuple[str, str], frozenset[str]]:
 TIMES: Final = _allowed()
 
 
-def expected(terms: Terms, phase: Phase, closes: bool) -> str | None:
-    """The code of the answer. ``closes``: the market closes at 15:00 and cancels everything then."""
+def expected(terms: Terms, phase: Phase, closes: bool, batched: bool = False) -> str | None:
+    """The code of the answer. ``closes``: the market closes at 15:00 and cancels everything then.
+
+    ``batched``: the instrument trades in batch auctions, so that one more is always to come.
+    """
     if phase not in COLUMNS:
         return "MARKET_CLOSED"
     order_type, time_in_force = terms.order_type.value, terms.time_in_force.value
+    column = COLUMNS[phase]
+    if batched and column == "continuous":
+        column = "before another auction"
     if (terms.price, terms.stop_price) != PRICES[order_type]:
         return "ORDER_TYPE_CONTRADICTION"
-    if time_in_force not in TIMES[order_type, COLUMNS[phase]] or (closes and time_in_force == "gtc"):
+    if time_in_force not in TIMES[order_type, column] or (closes and time_in_force == "gtc"):
         return "TIME_IN_FORCE_NOT_ALLOWED"
-    return _expiry(terms, closes) or _controls(terms, phase)
+    return _expiry(terms, closes) or _controls(terms, column)
 
 
 def _expiry(terms: Terms, closes: bool) -> str | None:
@@ -170,12 +177,12 @@ def _expiry(terms: Terms, closes: bool) -> str | None:
     return "TIME_IN_FORCE_NOT_ALLOWED" if closes and terms.expires == "tomorrow" else None
 
 
-def _controls(terms: Terms, phase: Phase) -> str | None:
+def _controls(terms: Terms, column: str) -> str | None:
     rests = terms.order_type.value == "limit" and terms.time_in_force.value in ("gtc", "day", "gtd")
     if terms.post_only is not None:
         if not rests:
             return "CONTROL_CONTRADICTION"
-        if phase is not Phase.CONTINUOUS:
+        if column != "continuous":
             return "POST_ONLY_NOT_ALLOWED"
     if terms.display != "none" and not rests:
         return "CONTROL_CONTRADICTION"
@@ -198,7 +205,7 @@ HOURS: Final = (
 )
 
 
-def game(closing: ClosingCancels | None) -> GameRules:
+def game(closing: ClosingCancels | None, batched: bool = False) -> GameRules:
     """One instrument, one role without constraints; None: a market that never closes by the clock."""
     schedule = Schedule(day=tuple(DayPhase(at=at, phase=phase) for at, phase in HOURS))
     return GameRules(
@@ -216,6 +223,7 @@ def game(closing: ClosingCancels | None) -> GameRules:
         bands=Bands(enabled=False),
         schedule=None if closing is None else schedule,
         closing=Closing() if closing is None else Closing(cancels=closing),
+        batch_auctions=BatchAuctions(interval_ms=1_000) if batched else None,
     )
 
 
@@ -241,24 +249,34 @@ class Run:
             self.told += self.core.settlement.settle(record, events).private
         return record
 
+    def open(self) -> None:
+        """Begin the game with three teams."""
+        self.enter(OpenGame(self.core.rules))
+        for name in ("Trader", "Other", "Third"):
+            self.enter(RegisterTeam(name, "trader", name.encode().ljust(32), "r"))
+
     def limit(self, account: int, side: Side, quantity: int, price_ticks: int) -> Record:
         """A plain order for the day."""
-        order = NewOrder(
-            account, INSTRUMENT, side, OrderType.LIMIT, price_ticks, quantity, TimeInForce.DAY, None, "r"
-        )
-        return self.enter(order)
+        return self.enter(limit_order(account, side, quantity, price_ticks))
 
 
-def open_game(closing: ClosingCancels | None, phase: Phase = Phase.CONTINUOUS) -> Run:
+def limit_order(account: int, side: Side, quantity: int, price_ticks: int = 100) -> NewOrder:
+    """A plain order for the day."""
+    return NewOrder(
+        account, INSTRUMENT, side, OrderType.LIMIT, price_ticks, quantity, TimeInForce.DAY, None, "r"
+    )
+
+
+def open_game(closing: ClosingCancels | None, phase: Phase = Phase.CONTINUOUS, batched: bool = False) -> Run:
     """A game in ``phase`` in which the trader is long."""
-    run = Run(game(closing))
-    run.enter(OpenGame(run.core.rules))
-    for name in ("Trader", "Other"):
-        run.enter(RegisterTeam(name, "trader", name.encode().ljust(32), "r"))
+    run = Run(game(closing, batched))
+    run.open()
     if closing is not None:
         run.enter(SetPhase(Phase.CONTINUOUS, "test"))
     run.limit(OTHER, Side.SELL, POSITION, 100)
     run.limit(TRADER, Side.BUY, POSITION, 100)
+    if batched:
+        run.enter(Uncross(INSTRUMENT))
     for step in WAYS.get(phase, (phase,)):
         run.enter(SetPhase(step, "test"))
     return run

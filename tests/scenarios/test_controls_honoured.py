@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
+from msgspec.structs import replace
 
-from exchange.model.commands import ExpireOrders, SetPhase
+from exchange.model.commands import ExpireOrders, OrderTerms, SetPhase
 from exchange.model.events import (
     ExecutionReport,
     NewOrderAck,
@@ -18,7 +19,15 @@ from exchange.model.events import (
 )
 from exchange.model.order import OrderStatus
 from exchange.model.rules import ClosingCancels
-from exchange.model.types import CancelReason, OrderType, Phase, PostOnly, Side, TimeInForce
+from exchange.model.types import (
+    CancelReason,
+    OrderType,
+    Phase,
+    PostOnly,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+)
 from exchange.services.orders.order import Order
 from tests.scenarios.controls import (
     COLUMNS,
@@ -27,11 +36,14 @@ from tests.scenarios.controls import (
     INSTRUMENT,
     OTHER,
     QUANTITY,
+    THIRD,
     TRADER,
     Run,
     Terms,
     every_terms,
     expected,
+    game,
+    limit_order,
     open_game,
 )
 
@@ -185,3 +197,44 @@ def check_after_auction(order: Order, terms: Terms) -> None:
         assert order.status is OrderStatus.UNTRIGGERED, terms
     else:
         assert order.status is OrderStatus.OPEN, terms
+
+
+@pytest.mark.parametrize("game_mode", [SelfTradePrevention.CANCEL_TAKER, SelfTradePrevention.CANCEL_BOTH])
+@pytest.mark.parametrize(
+    ("mode", "own", "other", "incoming"),
+    [
+        # Own orders of 3 at 100, then another team's 4, against 5: what becomes of the three.
+        ("cancel_taker", "open 0", "open 0", "cancelled 0"),
+        ("cancel_maker", "cancelled 0", "filled 4", "partially_filled 4"),
+        ("cancel_both", "cancelled 0", "open 0", "cancelled 0"),
+        ("decrement", "cancelled 0", "partially_filled 2", "filled 2"),
+    ],
+)
+def test_self_trade_is_prevented_as_the_order_asks(
+    game_mode: SelfTradePrevention, mode: str, own: str, other: str, incoming: str
+) -> None:
+    """Whatever the rule of the game is for orders that ask for nothing."""
+    run = Run(replace(game(None), self_trade_prevention=game_mode))
+    run.open()
+    made = [run.limit(TRADER, Side.SELL, 3, 100), run.limit(OTHER, Side.SELL, 4, 100)]
+    terms = OrderTerms(self_trade_prevention=SelfTradePrevention(mode))
+    made.append(run.enter(replace(limit_order(TRADER, Side.BUY, QUANTITY), terms=terms)))
+    found = [run.core.register.get(record.sequence) for record in made]
+    told = [f"{each.status.value} {each.filled_quantity}" for each in found if each is not None]
+    assert told == [own, other, incoming]
+
+
+def test_order_that_outlasts_the_close_trades_the_next_day() -> None:
+    """Its place in the queue is that of yesterday: the next day's orders stand behind it."""
+    run = open_game(ClosingCancels.DAY)
+    orders = [
+        run.enter(replace(limit_order(TRADER, Side.BUY, 2), time_in_force=time_in_force))
+        for time_in_force in (TimeInForce.DAY, TimeInForce.GTC)
+    ]
+    for phase in (Phase.CLOSED, Phase.PRE_OPEN):
+        run.enter(SetPhase(phase, "test"))
+    orders.append(run.limit(OTHER, Side.BUY, 2, 100))
+    run.limit(THIRD, Side.SELL, 3, 100)
+    run.enter(SetPhase(Phase.OPENING_AUCTION, "test"))
+    found = [run.core.register.get(record.sequence) for record in orders]
+    assert [each.filled_quantity for each in found if each is not None] == [0, 2, 1]
