@@ -24,12 +24,12 @@ from exchange.client.http import HttpTransport, WebSocketTransport
 from exchange.client.in_process import InProcessTransport
 from exchange.client.link import LinkSettings
 from exchange.client.order_book import Level, OrderBook
-from exchange.client.results import OrderReceipt
+from exchange.client.results import OrderReceipt, QuoteReceipt
 from exchange.client.retries import Backoff, Retries
 from exchange.client.transport import Transport
 from exchange.model.order import OrderStatus
 from exchange.model.types import OrderType, Phase, PostOnly, SelfTradePrevention, Side, TimeInForce
-from exchange.wire.data import OrderView
+from exchange.wire.data import OrderView, ProtectionView
 from exchange.wire.events import (
     BookSnapshot,
     BookUpdate,
@@ -44,7 +44,7 @@ from exchange.wire.events import (
     TradeEvent,
 )
 from exchange.wire.queries import OrderFilter, WaitFor
-from exchange.wire.requests import OrderRequest
+from exchange.wire.requests import OrderRequest, QuoteRequest
 
 __all__ = [
     "Account",
@@ -85,6 +85,9 @@ __all__ = [
     "PositionSnapshot",
     "PositionUpdate",
     "PostOnly",
+    "ProtectionView",
+    "QuoteReceipt",
+    "QuoteRequest",
     "RateLimited",
     "Reconnected",
     "Rejected",
