@@ -70,7 +70,9 @@ class Protection:
 
 
 class Protections:
-    """All groups that are protected. ``orders`` has the group of each of their live orders."""
+    """All groups that are protected. ``orders`` has the group of each of their live orders, and stays the
+    same object: while it is empty nobody need be asked.
+    """
 
     def __init__(self) -> None:
         self._groups: dict[Group, Protection] = {}
@@ -137,4 +139,5 @@ class Protections:
 
     def _drop_orders(self, groups: Iterable[Group]) -> None:
         dropped = frozenset(groups)
-        self.orders = {order_id: group for order_id, group in self.orders.items() if group not in dropped}
+        for order_id in [order_id for order_id, group in self.orders.items() if group in dropped]:
+            del self.orders[order_id]

@@ -71,6 +71,7 @@ class Venue:
         }
         self._expiries = Expiries(lambda each: self._is_live(each.account, each.instrument_id, each.order_id))
         self._protections = Protections()
+        self._protected = self._protections.orders
         self._now_us = 0
         for instrument_id, matcher in self._matchers.items():
             matcher.in_call = not self._phases.is_plain or self._phases.is_call(instrument_id)
@@ -84,7 +85,7 @@ class Venue:
             return [event for events in self.steps(record) for event in events]
         self._now_us = record.timestamp_us
         events = handle(self, record.sequence, command)
-        return self._protect(events) if self._protections.orders else events
+        return self._protect(events) if self._protected else events
 
     def steps(self, record: Record) -> Iterator[list[AnyVenueEvent]]:
         """The same in slices, for a command that may take long. Nothing else may be applied in between.
@@ -104,7 +105,7 @@ class Venue:
         elif isinstance(command, Uncross):
             steps = self._uncross_batch(record.sequence, command.instrument_id)
         for events in steps:
-            yield self._protect(events) if self._protections.orders else events
+            yield self._protect(events) if self._protected else events
 
     def _set_phase(self, record: Record, command: SetPhase) -> Iterator[list[AnyVenueEvent]]:
         phases, instrument_id = self._phases, command.instrument_id

@@ -82,7 +82,7 @@ class OrderRegister:
     def cancel_pending(self, order_id: int) -> None:
         """A cancel was admitted: match will find no order to amend, so a new quote needs a new one."""
         order = self._orders.get(order_id)
-        if order is not None:
+        if order is not None and order.command.terms is not None:
             self._unquote(order)
 
     def cancels_pending(self, account: int | None, scopes: Iterable[CancelScope]) -> None:
@@ -293,7 +293,8 @@ class OrderRegister:
     def _finish(self, order: Order) -> None:
         team = self._teams[order.command.account]
         del team.open[order.order_id]
-        self._unquote(order)
+        if order.command.terms is not None:
+            self._unquote(order)
         team.finished.append(order.order_id)
         if len(team.finished) > self._finished_per_team:
             forgotten = self._orders.pop(team.finished.popleft())
@@ -302,7 +303,7 @@ class OrderRegister:
 
     def _unquote(self, order: Order) -> None:
         command = order.command
-        if command.terms is None or command.terms.quote_group is None:
+        if command.all_terms.quote_group is None:
             return
         quotes, key = self._teams[command.account].quotes, _quote_key(command)
         if quotes.get(key) is order:
