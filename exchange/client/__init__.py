@@ -24,6 +24,7 @@ from exchange.client.http import HttpTransport, WebSocketTransport
 from exchange.client.in_process import InProcessTransport
 from exchange.client.link import LinkSettings
 from exchange.client.order_book import Level, OrderBook
+from exchange.client.quotes import PriceAndQuantity
 from exchange.client.results import OrderReceipt, QuoteReceipt
 from exchange.client.retries import Backoff, Retries
 from exchange.client.transport import Transport
@@ -43,10 +44,12 @@ from exchange.wire.events import (
     PositionUpdate,
     TradeEvent,
 )
+from exchange.wire.ids import DEFAULT_GROUP
 from exchange.wire.queries import OrderFilter, WaitFor
 from exchange.wire.requests import OrderRequest, QuoteRequest
 
 __all__ = [
+    "DEFAULT_GROUP",
     "Account",
     "Backoff",
     "BookSnapshot",
@@ -85,6 +88,7 @@ __all__ = [
     "PositionSnapshot",
     "PositionUpdate",
     "PostOnly",
+    "PriceAndQuantity",
     "ProtectionView",
     "QuoteReceipt",
     "QuoteRequest",
