@@ -182,7 +182,6 @@ ROUTES: Final = (
         summary="Market-maker protection of a group of quotes",
         description="With the fills its window holds now, and whether the group is frozen.",
         data=data.ProtectionView,
-        codes=(Code.INVALID_REQUEST,),
     ),
     Operation(
         operation_id="set_protection",
@@ -213,6 +212,6 @@ ROUTES: Final = (
         summary="Protect a group of quotes no longer",
         description="A frozen group may quote again. Succeeds also where there is no protection.",
         data=data.ProtectionView,
-        codes=(Code.INVALID_REQUEST, Code.QUOTES_NOT_ALLOWED, *COMMAND_CODES),
+        codes=(Code.QUOTES_NOT_ALLOWED, *COMMAND_CODES),
     ),
 )
