@@ -135,6 +135,15 @@ def test_protection_counts_amended_sides_as_the_same_group() -> None:
     assert set(floor.venue._protections.orders) == {3}
 
 
+def test_protection_forgets_a_side_that_was_filled() -> None:
+    """Only live orders are watched; one that is left with lots is."""
+    floor = Floor(_set(fills=9), *QUOTED)
+    floor.hit(0, 9)
+    assert set(floor.venue._protections.orders) == {2, 3}
+    floor.hit(1, 1)
+    assert set(floor.venue._protections.orders) == {3}
+
+
 @pytest.mark.parametrize("frozen_us", [0, 50])
 def test_protection_keeps_a_frozen_group_out(frozen_us: int) -> None:
     """New sides end at once with the reason, amends find nothing; free after the time, or once set anew."""

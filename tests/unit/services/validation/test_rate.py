@@ -108,7 +108,8 @@ def test_count_says_when_both_sides_of_a_quote_may_come_back() -> None:
     window = RateWindow(OrderRate(max_orders_per_second=2))
     assert window.count(at(0)) is None
     assert window.count(at(300_000)) is None
-    refusal = window.count(replace(at(500_000), orders=2))
-    assert refusal is not None
-    assert refusal.retry_after_ms == 800
+    for now_us, retry_after_ms in ((500_000, 800), (1_100_000, 200)):
+        refusal = window.count(replace(at(now_us), orders=2))
+        assert refusal is not None
+        assert refusal.retry_after_ms == retry_after_ms
     assert window.count(replace(at(1_300_000), orders=2)) is None
