@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 
+from exchange.api.socket.methods import METHODS
 from exchange.app import build_core
 from exchange.base.clock import ManualClock
 from exchange.base.entropy import SeededEntropy
@@ -21,6 +23,7 @@ from exchange.journal.records import decode_batch
 from exchange.model.commands import CancelOrder, NewOrder
 from exchange.model.reasons import Code
 from exchange.pipeline.recovery import recover
+from exchange.wire.requests import QuotesRequest
 from tests.support.http_exchange import HttpExchange, http_exchange
 from tests.support.ws_exchange import ws_exchange
 
@@ -158,6 +161,12 @@ async def test_quotes_replace_cancel_and_survive_a_replay(exchange: HttpExchange
     assert await _book(exchange) == ([], [[4392.0, 5]])
     core = exchange.exchange.core
     assert recover(exchange.journal, core.rules, build_core).core.state_hash() == core.state_hash()
+
+
+def test_quotes_count_one_by_one_as_requests_of_a_socket() -> None:
+    """As the orders of a batch do: more than 64 are not under way at once."""
+    request = msgspec.convert({"quotes": [_quote()] * 3}, QuotesRequest)
+    assert METHODS["quotes.new"].weight(request) == 3
 
 
 async def test_quotes_share_one_batch_of_the_journal(exchange: HttpExchange) -> None:
