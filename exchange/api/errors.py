@@ -116,6 +116,27 @@ CATALOGUE: Final[Mapping[Code, ErrorEntry]] = {
     Code.TOO_MANY_STOP_ORDERS: ErrorEntry(
         400, "The team has 1,000 stop orders in the instrument.", "Cancel some of them."
     ),
+    Code.QUOTES_NOT_ALLOWED: ErrorEntry(403, "The role may send orders, not quotes.", "Send orders."),
+    Code.QUOTE_EMPTY: ErrorEntry(
+        400, "The quote has neither a bid nor an ask.", "Cancel the quote: `quote_group` of the mass cancel."
+    ),
+    Code.QUOTE_TOO_SMALL: ErrorEntry(
+        400, "A side of the quote has fewer lots than the role must show, `details.min_quantity`.", _FIX
+    ),
+    Code.QUOTE_CROSSED: ErrorEntry(400, "The bid of the quote is not below its ask.", _FIX),
+    Code.QUOTE_SPREAD_TOO_WIDE: ErrorEntry(
+        400,
+        "Bid and ask of the quote are further apart than the role may quote, `details.max_spread`.",
+        _FIX,
+    ),
+    Code.QUOTES_FROZEN: ErrorEntry(
+        409,
+        "Market-maker protection has cancelled the quotes of this group and keeps new ones out.",
+        "Set the protection again, or wait until it ends.",
+    ),
+    Code.TOO_MANY_QUOTE_GROUPS: ErrorEntry(
+        409, "The team protects as many groups of quotes as it may, 100.", "Remove a protection first."
+    ),
     Code.CLIENT_ORDER_ID_REUSED: ErrorEntry(
         409, "The `client_order_id` belongs to a different order, `details.order_id`.", "Take a new one."
     ),

@@ -12,7 +12,7 @@ from exchange.bots.paced_bot import PacedBot
 from exchange.client import (
     ExchangeClient,
     ExecutionReport,
-    OpenOrder,
+    PriceAndQuantity,
     Side,
     TradeEvent,
 )
@@ -59,9 +59,9 @@ class _Market(msgspec.Struct):
 
 
 class MarketMaker(PacedBot):
-    """Keeps a bid and an ask in each of ``instruments``.
+    """Keeps a bid and an ask in each of ``instruments``. Its team needs a role that may quote.
 
-    A quote that is off or was filled is amended rather than cancelled, so that there is always one. Every
+    A quote that is off or was filled is replaced, both sides at once, so that there is always one. Every
     ``timer_s`` seconds it looks at all of them, beginning anywhere, in case the pace does not allow for all;
     a fill moves the quotes of its instrument at once.
     """
@@ -111,43 +111,35 @@ class MarketMaker(PacedBot):
             await self.client.cancel_all(instrument_id)
 
     async def _quote(self, market: _Market) -> None:
-        held = self.position(market.instrument_id) / self.max_position
+        instrument_id = market.instrument_id
+        held = self.position(instrument_id) / self.max_position
         bid, ask = self._quoting.prices(market.anchor, market.last, held, market.tick_size)
-        # The quote that moves away goes first, so that the two never meet.
-        asks = self._own(market, Side.SELL)
-        if asks and asks[0].price is not None and ask > asks[0].price:
-            await self._keep(market, Side.SELL, ask)
-            await self._keep(market, Side.BUY, bid)
-        else:
-            await self._keep(market, Side.BUY, bid)
-            await self._keep(market, Side.SELL, ask)
+        now = self._standing(instrument_id, Side.BUY), self._standing(instrument_id, Side.SELL)
+        wanted = (
+            self._wanted(instrument_id, Side.BUY, bid, now[0]),
+            self._wanted(instrument_id, Side.SELL, ask, now[1]),
+        )
+        if wanted != now:
+            await self.quote(instrument_id, *wanted)
 
-    async def _keep(self, market: _Market, side: Side, price: float | None) -> None:
-        orders = self._own(market, side)
-        for extra in orders[1:]:
-            await self.cancel(extra)
-        if orders:
-            await self._move(orders[0], price)
-        elif price is not None:
-            await self.send(market.instrument_id, side, self._quoting.size, price)
+    def _standing(self, instrument_id: str, side: Side) -> PriceAndQuantity | None:
+        """The side of the quote that is in the book, as far as the bot has heard."""
+        for order in self.open_orders(instrument_id):
+            if order.side is side and order.price is not None:
+                return order.price, order.remaining_quantity
+        return None
 
-    async def _move(self, order: OpenOrder, price: float | None) -> None:
-        resting = order.remaining_quantity
-        size = min(self._quoting.size, resting + self.room(order.instrument_id, order.side))
+    def _wanted(
+        self, instrument_id: str, side: Side, price: float | None, now: PriceAndQuantity | None
+    ) -> PriceAndQuantity | None:
+        """What that side should be: as it is, unless that is off or less than half of what it could be."""
+        resting = 0 if now is None else now[1]
+        size = min(self._quoting.size, resting + self.room(instrument_id, side))
         if price is None or size <= 0:
-            await self.cancel(order)
-        elif self._is_off(order, price) or resting * 2 < size:
-            total = order.quantity - resting + size
-            if total <= self.max_size:
-                await self.amend(order, price=price, quantity=total)
-            elif await self.cancel(order):
-                # What it has traded counts towards the size of an order: a new one takes its place.
-                await self.send(order.instrument_id, order.side, size, price)
+            return None
+        if now is not None and not self._is_off(now[0], price) and 2 * resting >= size:
+            return now
+        return price, size
 
-    def _is_off(self, order: OpenOrder, price: float) -> bool:
-        if order.price is None:
-            return False
-        return abs(order.price - price) > self._quoting.tolerance * self._quoting.half_width * price
-
-    def _own(self, market: _Market, side: Side) -> list[OpenOrder]:
-        return [each for each in self.open_orders(market.instrument_id) if each.side is side]
+    def _is_off(self, standing: float, price: float) -> bool:
+        return abs(standing - price) > self._quoting.tolerance * self._quoting.half_width * price

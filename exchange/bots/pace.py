@@ -14,7 +14,7 @@ MARGIN: Final = 0.8
 
 
 class Pace:
-    """At most ``per_second`` orders and amends within any second, none while it rests."""
+    """At most ``per_second`` orders, or sides of quotes, within any second, none while it rests."""
 
     def __init__(self, now_s: Callable[[], float], per_second: int) -> None:
         self._now_s = now_s
@@ -27,14 +27,16 @@ class Pace:
         if per_second < (self._sent.maxlen or 1):
             self._sent = deque(self._sent, maxlen=per_second)
 
-    def take(self) -> bool:
-        """Whether one more may be sent now; it counts as sent."""
+    def take(self, orders: int = 1) -> bool:
+        """Whether so many more may be sent now; they count as sent."""
         now_s, sent = self._now_s(), self._sent
-        if now_s < self._rests_until:
+        most = sent.maxlen or 1
+        if now_s < self._rests_until or orders > most:
             return False
-        if len(sent) == sent.maxlen and now_s - sent[0] <= WINDOW_S:
+        excess = len(sent) + orders - most
+        if excess > 0 and now_s - sent[excess - 1] <= WINDOW_S:
             return False
-        sent.append(now_s)
+        sent.extend((now_s,) * orders)
         return True
 
     def rest(self, seconds: float) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 from exchange.bots.bot import Bot
 from exchange.bots.pace import Pace
 from exchange.client import (
+    DEFAULT_GROUP,
     ExchangeClient,
     ExchangeError,
     Forbidden,
@@ -17,6 +18,7 @@ from exchange.client import (
     OrderReceipt,
     OutcomeUnknown,
     Phase,
+    PriceAndQuantity,
     RateLimited,
     Rejected,
     Side,
@@ -31,7 +33,7 @@ REST_AFTER_FAILURE_S: Final = 2.0
 
 
 class PacedBot(Bot):
-    """Sends at most ``per_second`` orders and amends, fewer where its role allows fewer.
+    """Sends at most ``per_second`` orders and sides of quotes, fewer where its role allows fewer.
 
     ``max_position`` bounds every position and ``max_size`` every order, in lots; ``refusals`` counts what the
     exchange refused, by code.
@@ -95,12 +97,17 @@ class PacedBot(Bot):
             self._refused(error)
             return None
 
-    async def amend(self, order: OpenOrder, *, price: float, quantity: int) -> bool:
-        """Move an order if the pace allows; false when it stays as it is or has ended meanwhile."""
-        if order.order_id is None or not self.may_trade or not self.pace.take():
+    async def quote(
+        self, instrument_id: str, bid: PriceAndQuantity | None, ask: PriceAndQuantity | None
+    ) -> bool:
+        """Quote the sides that are not None, if the pace allows; with neither the quote is cancelled."""
+        if not self.may_trade or not self.pace.take((bid is not None) + (ask is not None)):
             return False
         try:
-            await self.client.amend(order.order_id, price=price, quantity=quantity)
+            if bid is None and ask is None:
+                await self.client.cancel_all(instrument_id, quote_group=DEFAULT_GROUP)
+            else:
+                await self.client.quote(instrument_id, bid=bid, ask=ask)
         except ExchangeError as error:
             self._refused(error)
             return False

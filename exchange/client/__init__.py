@@ -25,12 +25,13 @@ from exchange.client.in_process import InProcessTransport
 from exchange.client.link import LinkSettings
 from exchange.client.order_book import Level, OrderBook
 from exchange.client.order_queues import OrderQueues, QueuedOrder
-from exchange.client.results import OrderReceipt
+from exchange.client.quotes import PriceAndQuantity
+from exchange.client.results import OrderReceipt, QuoteReceipt
 from exchange.client.retries import Backoff, Retries
 from exchange.client.transport import Transport
 from exchange.model.order import OrderStatus
 from exchange.model.types import Interval, OrderType, Phase, PostOnly, SelfTradePrevention, Side, TimeInForce
-from exchange.wire.data import CandleList, CandleView, OrderView
+from exchange.wire.data import CandleList, CandleView, OrderView, ProtectionView
 from exchange.wire.events import (
     BookSnapshot,
     BookUpdate,
@@ -49,10 +50,12 @@ from exchange.wire.events import (
     Ticker,
     TradeEvent,
 )
+from exchange.wire.ids import DEFAULT_GROUP
 from exchange.wire.queries import OrderFilter, WaitFor
-from exchange.wire.requests import OrderRequest
+from exchange.wire.requests import OrderRequest, QuoteRequest
 
 __all__ = [
+    "DEFAULT_GROUP",
     "Account",
     "Backoff",
     "BookSnapshot",
@@ -99,7 +102,11 @@ __all__ = [
     "PositionSnapshot",
     "PositionUpdate",
     "PostOnly",
+    "PriceAndQuantity",
+    "ProtectionView",
     "QueuedOrder",
+    "QuoteReceipt",
+    "QuoteRequest",
     "RateLimited",
     "Reconnected",
     "Rejected",

@@ -43,6 +43,7 @@ class OpenOrder(msgspec.Struct, frozen=True, kw_only=True):
     acknowledged: bool = False
     stop_price: float | None = None
     label: str | None = None
+    quote_group: str | None = None
 
 
 class Account:
@@ -121,6 +122,7 @@ class Account:
             acknowledged=True,
             stop_price=event.stop_price,
             label=event.label,
+            quote_group=event.quote_group,
         )
 
     def _trigger(self, event: OrderTriggered) -> None:
@@ -210,4 +212,5 @@ def _of_view(view: OrderView) -> OpenOrder:
         acknowledged=view.status is not OrderStatus.ACCEPTED,
         stop_price=view.stop_price if view.status in _BEFORE_TRIGGER else None,
         label=view.label,
+        quote_group=view.quote_group,
     )

@@ -12,9 +12,18 @@ from exchange.model.types import Side
 from exchange.wire import data, socket
 from exchange.wire.ids import CLIENT_PREFIX
 from exchange.wire.queries import WaitFor
-from exchange.wire.requests import AmendRequest, BatchRequest, CancelAfterRequest, OrderRequest, Request
+from exchange.wire.requests import (
+    AmendRequest,
+    BatchRequest,
+    CancelAfterRequest,
+    OrderRequest,
+    ProtectionRequest,
+    QuotesRequest,
+    Request,
+)
 
 ORDERS: Final = "/exchange/orders"
+QUOTES: Final = "/exchange/quotes"
 
 
 class Call(msgspec.Struct, frozen=True, gc=False):
@@ -74,11 +83,47 @@ def amend_order(order_id: str, request: AmendRequest) -> Call:
     return Call("PATCH", _order(order_id), data.OrderResult, request, "order.amend", params, is_command=True)
 
 
-def cancel_orders(instrument_id: str | None, side: Side | None, label: str | None) -> Call:
-    """Cancel every open order, or those in one instrument, of one side, with one label."""
-    params = socket.CancelAllParams(instrument_id=instrument_id, side=side, label=label)
+def new_quotes(request: QuotesRequest) -> Call:
+    """Enter quotes."""
+    return Call("POST", QUOTES, data.QuotesResult, request, "quotes.new", request, is_command=True)
+
+
+def set_protection(quote_group: str, request: ProtectionRequest) -> Call:
+    """Protect a group of quotes."""
+    params = socket.ProtectionParams(
+        quote_group=quote_group,
+        fills=request.fills,
+        lots=request.lots,
+        window_ms=request.window_ms,
+        frozen_ms=request.frozen_ms,
+    )
+    target = _protection(quote_group)
+    return Call("PUT", target, data.ProtectionView, request, "protection.set", params)
+
+
+def remove_protection(quote_group: str) -> Call:
+    """Protect a group of quotes no longer."""
+    params = socket.QuoteGroupParams(quote_group=quote_group)
+    return Call("DELETE", _protection(quote_group), data.ProtectionView, None, "protection.remove", params)
+
+
+def get_protection(quote_group: str) -> Call:
+    """The protection of a group of quotes as it stands."""
+    params = socket.QuoteGroupParams(quote_group=quote_group)
+    return Call("GET", _protection(quote_group), data.ProtectionView, None, "protection.get", params)
+
+
+def cancel_orders(
+    instrument_id: str | None, side: Side | None, label: str | None, quote_group: str | None
+) -> Call:
+    """Cancel every open order, or those in one instrument, of one side, with one label, of one group."""
+    params = socket.CancelAllParams(
+        instrument_id=instrument_id, side=side, label=label, quote_group=quote_group
+    )
     side_name = None if side is None else side.value
-    target = ORDERS + _query({"instrument_id": instrument_id, "side": side_name, "label": label})
+    target = ORDERS + _query(
+        {"instrument_id": instrument_id, "side": side_name, "label": label, "quote_group": quote_group}
+    )
     return Call("DELETE", target, data.CancelAllResult, None, "orders.cancel_all", params, is_command=True)
 
 
@@ -116,6 +161,10 @@ def book(instrument_id: str, depth: int) -> Call:
 def segment(text: str) -> str:
     """``text`` as one part of a path."""
     return quote(text, safe=":")
+
+
+def _protection(quote_group: str) -> str:
+    return f"{QUOTES}/protection/{segment(quote_group)}"
 
 
 def _order(order_id: str) -> str:

@@ -18,6 +18,7 @@ from exchange.client.order_book import OrderBook
 from exchange.client.order_entry import ClientOrderIds, OrderEntry
 from exchange.client.order_queues import OrderQueues
 from exchange.client.queries import Queries
+from exchange.client.quotes import Quotes
 from exchange.client.retries import Retries
 from exchange.client.streams import API_VERSION, FLAG, EventListener, Streams
 from exchange.client.trading import Trading
@@ -25,7 +26,7 @@ from exchange.client.transport import Transport
 from exchange.wire.requests import DisconnectRequest
 
 
-class ExchangeClient(Trading, Queries, History):
+class ExchangeClient(Trading, Quotes, Queries, History):
     """One team on one exchange. Use it as ``async with``, or call :meth:`close`.
 
     Every call raises :class:`~exchange.client.errors.ExchangeError`. Prices are decimals, quantities lots,

@@ -8,6 +8,15 @@ from exchange.model.order import OrderStatus
 from exchange.wire.data import OrderResult
 
 
+class QuoteReceipt(msgspec.Struct, frozen=True, kw_only=True):
+    """The exchange took a quote. The ids are those of its sides' orders, None for a side it does not have."""
+
+    timestamp: str
+    request_id: str
+    bid_order_id: str | None = None
+    ask_order_id: str | None = None
+
+
 class OrderReceipt(msgspec.Struct, frozen=True, kw_only=True):
     """The exchange took an order, a cancel or an amend. Ids and time are those of the order.
 

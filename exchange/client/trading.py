@@ -139,13 +139,19 @@ class Trading:
         return await self._entry.amend(order_name(order_id, client_order_id), request)
 
     async def cancel_all(
-        self, instrument_id: str | None = None, side: Side | None = None, label: str | None = None
+        self,
+        instrument_id: str | None = None,
+        side: Side | None = None,
+        label: str | None = None,
+        *,
+        quote_group: str | None = None,
     ) -> int:
-        """Cancel every open order of the team, or those in one instrument, of one side, with one label.
+        """Cancel every open order of the team, or those in one instrument, of one side, with one label, or
+        the quotes of one group.
 
         They are cancelled on return. Gives how many the last attempt found: fewer where an answer got lost.
         """
-        call = calls.cancel_orders(instrument_id, side, label)
+        call = calls.cancel_orders(instrument_id, side, label, quote_group)
         result: CancelAllResult = await self._caller.safely(call)
         return result.cancelled
 

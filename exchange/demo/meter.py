@@ -9,14 +9,24 @@ from typing import Unpack
 import msgspec
 
 from exchange.base.bounds import DEMO_LATENCIES
-from exchange.client import ClientEvent, ExchangeClient, ExecutionReport, OrderReceipt, Side, WaitFor
+from exchange.client import (
+    DEFAULT_GROUP,
+    ClientEvent,
+    ExchangeClient,
+    ExecutionReport,
+    OrderReceipt,
+    PriceAndQuantity,
+    QuoteReceipt,
+    Side,
+    WaitFor,
+)
 from exchange.client.trading import Terms
 from exchange.client.transport import Transport
 from exchange.model.types import Liquidity
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """Orders include amends; latencies in milliseconds, over the last ones."""
+    """A quote is one of the orders; latencies in milliseconds, over the last ones."""
 
     orders: int
     refused: int
@@ -35,7 +45,7 @@ class Meter:
         self._latencies_s: deque[float] = deque(maxlen=DEMO_LATENCIES)
 
     def answered(self, latency_s: float) -> None:
-        """An order or amend was answered."""
+        """An order or quote was answered."""
         self._orders += 1
         self._latencies_s.append(latency_s)
 
@@ -67,7 +77,7 @@ def percentile(ordered: Sequence[float], share: float) -> float:
 
 
 class MeteredClient(ExchangeClient):
-    """A client whose orders and amends (``sent``) and fills (``filled``) are counted."""
+    """A client whose orders and quotes (``sent``) and fills (``filled``) are counted."""
 
     def __init__(self, transport: Transport, meter: Meter, now_s: Callable[[], float]) -> None:
         super().__init__(transport)
@@ -96,25 +106,18 @@ class MeteredClient(ExchangeClient):
         finally:
             self._answered(started_s)
 
-    async def amend(
+    async def quote(
         self,
-        order_id: str | None = None,
+        instrument_id: str,
         *,
-        quantity: int | None = None,
-        price: float | None = None,
-        stop_price: float | None = None,
-        client_order_id: str | None = None,
-    ) -> OrderReceipt:
+        bid: PriceAndQuantity | None = None,
+        ask: PriceAndQuantity | None = None,
+        quote_group: str = DEFAULT_GROUP,
+    ) -> QuoteReceipt:
         """As the client's own, timed."""
         started_s = self._now_s()
         try:
-            return await super().amend(
-                order_id,
-                quantity=quantity,
-                price=price,
-                stop_price=stop_price,
-                client_order_id=client_order_id,
-            )
+            return await super().quote(instrument_id, bid=bid, ask=ask, quote_group=quote_group)
         except Exception:
             self._meter.refused()
             raise

@@ -6,59 +6,100 @@ nobody is quicker than the maker, so its fills do not count.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
-from typing import TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
+from exchange.base.bounds import MAX_PROTECTION_FILLS
 from exchange.model.commands import SetProtection
 from exchange.model.events import AnyVenueEvent, Cancelled, Traded
 
 Group: TypeAlias = tuple[int, str]
 """Account and name of a group of quotes."""
+IsLive: TypeAlias = Callable[[int, str, int], bool]
+"""Whether an account has, in an instrument, an order."""
+
+FOR_EVER: Final = 1 << 62
+"""``frozen_until_us`` of a group that is frozen until its protection is set anew."""
 
 
-class Protection(msgspec.Struct, array_like=True):
-    """One group: its bounds, the fills within the window, and until when it is frozen, 0 if it is not.
+class Counted(NamedTuple):
+    """Fills within the window, and their lots."""
 
-    ``frozen_until_us`` beyond all times means until it is set anew.
-    """
-
-    fills: int | None
-    lots: int | None
-    window_us: int
-    frozen_us: int
-    recent: list[tuple[int, int]]
-    frozen_until_us: int = 0
-
-    def count(self, now_us: int, lots: int) -> bool:
-        """Count one fill; whether that is one too many."""
-        recent = self.recent
-        recent.append((now_us, lots))
-        while recent[0][0] <= now_us - self.window_us:
-            del recent[0]
-        if self.fills is not None and len(recent) >= self.fills:
-            return True
-        return self.lots is not None and sum(each for _, each in recent) >= self.lots
-
-
-FOR_EVER = 1 << 62
+    fills: int
+    lots: int
 
 
 class ProtectedGroup(msgspec.Struct, frozen=True, array_like=True):
     """One group, its protection and its live orders."""
 
-    account: int
-    quote_group: str
-    protection: Protection
+    settings: SetProtection
+    frozen_until_us: int
+    recent: list[tuple[int, int]]
     orders: list[int]
 
 
 ProtectionsSnapshot: TypeAlias = list[ProtectedGroup]
 
 
+class Protection:
+    """One group: its bounds, the fills within the window, and until when it is frozen, 0 if it never was."""
+
+    __slots__ = ("_lots", "_recent", "frozen_until_us", "settings")
+
+    def __init__(self, settings: SetProtection) -> None:
+        self.settings = settings
+        self.frozen_until_us = 0
+        self._recent: deque[tuple[int, int]] = deque()
+        self._lots = 0
+
+    def count(self, now_us: int, lots: int) -> bool:
+        """Count one fill; whether that is one too many. As many as can be remembered always are."""
+        recent, settings = self._recent, self.settings
+        recent.append((now_us, lots))
+        self._lots += lots
+        while recent[0][0] <= now_us - settings.window_us:
+            self._lots -= recent.popleft()[1]
+        if len(recent) >= (settings.fills or MAX_PROTECTION_FILLS):
+            return True
+        return settings.lots is not None and self._lots >= settings.lots
+
+    def freeze(self, now_us: int) -> None:
+        """Keep the group out, and count anew after that."""
+        self._recent.clear()
+        self._lots = 0
+        frozen_us = self.settings.frozen_us
+        self.frozen_until_us = now_us + frozen_us if frozen_us else FOR_EVER
+
+    def counted(self, now_us: int) -> Counted:
+        """What the window holds now."""
+        within = [lots for then_us, lots in self._recent if then_us > now_us - self.settings.window_us]
+        return Counted(len(within), sum(within))
+
+    def state(self) -> object:
+        """Canonical content for the state hash."""
+        return [self.settings, self.frozen_until_us, list(self._recent)]
+
+    def snapshot(self, orders: list[int]) -> ProtectedGroup:
+        """Everything, with the live orders of the group."""
+        return ProtectedGroup(self.settings, self.frozen_until_us, list(self._recent), orders)
+
+    @staticmethod
+    def of(snapshot: ProtectedGroup) -> Protection:
+        """What a snapshot was taken of."""
+        protection = Protection(snapshot.settings)
+        protection.frozen_until_us = snapshot.frozen_until_us
+        protection._recent.extend(snapshot.recent)
+        protection._lots = sum(lots for _, lots in snapshot.recent)
+        return protection
+
+
 class Protections:
-    """All groups that are protected. ``orders`` knows the group of each of their live orders."""
+    """All groups that are protected. ``orders`` has the group of each of their live orders, and stays the
+    same object: while it is empty nobody need be asked.
+    """
 
     def __init__(self) -> None:
         self._groups: dict[Group, Protection] = {}
@@ -67,17 +108,15 @@ class Protections:
     def set(self, command: SetProtection, live: Iterable[int]) -> None:
         """Protect a group anew, whose orders are ``live``, or no longer."""
         group = (command.account, command.quote_group)
-        self.orders = {order_id: each for order_id, each in self.orders.items() if each != group}
+        self._drop_orders((group,))
         self._groups.pop(group, None)
         if command.fills is None and command.lots is None:
             return
-        self._groups[group] = Protection(
-            command.fills, command.lots, command.window_us, command.frozen_us, []
-        )
+        self._groups[group] = Protection(command)
         self.orders.update(dict.fromkeys(live, group))
 
     def entered(self, order_id: int, account: int, quote_group: str) -> None:
-        """A quote of this group came to rest."""
+        """A side of a quote of this group came in."""
         group = (account, quote_group)
         if group in self._groups:
             self.orders[order_id] = group
@@ -91,50 +130,55 @@ class Protections:
         """The protection of a group."""
         return self._groups.get((account, quote_group))
 
-    def take(
-        self, events: Iterable[AnyVenueEvent], now_us: int, is_live: Callable[[int, int], bool]
-    ) -> list[Group]:
-        """Count what happened to protected orders; gives the groups that this freezes, in order."""
+    def take(self, events: Iterable[AnyVenueEvent], now_us: int, is_live: IsLive) -> list[Group]:
+        """Count what happened to protected orders; gives the groups that this freezes, in order.
+
+        Whoever asks ends their orders, which are not known here any more.
+        """
         frozen: dict[Group, None] = {}
         for event in events:
             if isinstance(event, Traded):
-                if event.auction_id is None:
-                    for order_id in (event.maker_order_id, event.taker_order_id):
-                        group = self.orders.get(order_id)
-                        if group is not None and self._groups[group].count(now_us, event.quantity):
-                            frozen[group] = None
-                self._forget(event.maker_order_id, is_live)
-                self._forget(event.taker_order_id, is_live)
+                frozen.update(dict.fromkeys(self._traded(event, now_us, is_live)))
             elif isinstance(event, Cancelled):
                 self.orders.pop(event.order_id, None)
         for group in frozen:
-            protection = self._groups[group]
-            protection.recent.clear()
-            protection.frozen_until_us = now_us + protection.frozen_us if protection.frozen_us else FOR_EVER
+            self._groups[group].freeze(now_us)
+        if frozen:
+            self._drop_orders(frozen)
         return list(frozen)
 
     def state(self) -> object:
         """Canonical content for the state hash."""
-        return [
-            [group, protection, sorted(each for each, own in self.orders.items() if own == group)]
-            for group, protection in sorted(self._groups.items())
-        ]
+        groups = [[*group, protection.state()] for group, protection in sorted(self._groups.items())]
+        return [groups, sorted(self.orders.items())]
 
     def snapshot(self) -> ProtectionsSnapshot:
         """Everything, to be encoded before the next command: it is not a copy."""
         return [
-            ProtectedGroup(*group, protection, [each for each, own in self.orders.items() if own == group])
+            protection.snapshot([each for each, own in self.orders.items() if own == group])
             for group, protection in self._groups.items()
         ]
 
     def load(self, snapshot: ProtectionsSnapshot) -> None:
         """Take over a snapshot."""
         for each in snapshot:
-            group = (each.account, each.quote_group)
-            self._groups[group] = each.protection
+            group = (each.settings.account, each.settings.quote_group)
+            self._groups[group] = Protection.of(each)
             self.orders.update(dict.fromkeys(each.orders, group))
 
-    def _forget(self, order_id: int, is_live: Callable[[int, int], bool]) -> None:
-        group = self.orders.get(order_id)
-        if group is not None and not is_live(group[0], order_id):
+    def _traded(self, trade: Traded, now_us: int, is_live: IsLive) -> list[Group]:
+        full: list[Group] = []
+        for order_id in (trade.maker_order_id, trade.taker_order_id):
+            group = self.orders.get(order_id)
+            if group is None:
+                continue
+            if trade.auction_id is None and self._groups[group].count(now_us, trade.quantity):
+                full.append(group)
+            if not is_live(group[0], trade.instrument_id, order_id):
+                del self.orders[order_id]
+        return full
+
+    def _drop_orders(self, groups: Iterable[Group]) -> None:
+        dropped = frozenset(groups)
+        for order_id in [order_id for order_id, group in self.orders.items() if group in dropped]:
             del self.orders[order_id]

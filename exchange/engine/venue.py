@@ -90,6 +90,7 @@ class Venue:
         }
         self._expiries = Expiries(lambda each: self._is_live(each.account, each.instrument_id, each.order_id))
         self._protections = Protections()
+        self._protected = self._protections.orders
         self._now_us = 0
         self._follow_phases(self._matchers.values())
 
@@ -102,7 +103,7 @@ class Venue:
             return [event for events in self.steps(record) for event in events]
         self._now_us = record.timestamp_us
         events = handle(self, record.sequence, command)
-        return self._protect(events) if self._protections.orders else events
+        return self._protect(events) if self._protected else events
 
     def steps(self, record: Record) -> Iterator[list[AnyVenueEvent]]:
         """The same in slices, for a command that may take long. Nothing else may be applied in between.
@@ -122,7 +123,7 @@ class Venue:
         elif isinstance(command, Uncross):
             steps = self._uncross_batch(record.sequence, command.instrument_id)
         for events in steps:
-            yield self._protect(events) if self._protections.orders else events
+            yield self._protect(events) if self._protected else events
 
     def _set_phase(self, record: Record, command: SetPhase) -> Iterator[list[AnyVenueEvent]]:
         phases, instrument_id = self._phases, command.instrument_id
@@ -389,13 +390,10 @@ class Venue:
 
     def _protect(self, events: list[AnyVenueEvent]) -> list[AnyVenueEvent]:
         """What market-maker protection adds to the events of a command."""
-        for account, quote_group in self._protections.take(events, self._now_us, self._is_resting):
+        for account, quote_group in self._protections.take(events, self._now_us, self._is_live):
             scopes = (CancelScope(quote_group=quote_group),)
             events += self._cancel_within(account, scopes, CancelReason.MARKET_MAKER_PROTECTION)
         return events
-
-    def _is_resting(self, account: int, order_id: int) -> bool:
-        return any(order_id in book.by_account.get(account, {}) for book in self._books.values())
 
     def _trigger(self, sequence: int, command: TriggerStops) -> list[AnyVenueEvent]:
         return self._trigger_stops(self._matchers[command.instrument_id], sequence)

@@ -143,6 +143,16 @@ class CancelScope(msgspec.Struct, frozen=True, array_like=True):
     label: str | None = None
     quote_group: str | None = None
 
+    def covers(self, order: NewOrder) -> bool:
+        """Whether ``order`` is one of those."""
+        terms = order.all_terms
+        return (
+            self.instrument_id in (None, order.instrument_id)
+            and self.side in (None, order.side)
+            and self.label in (None, terms.label)
+            and self.quote_group in (None, terms.quote_group)
+        )
+
 
 class CancelOrders(Command, frozen=True, array_like=True, tag=4):
     """Cancel the orders of ``account`` within any of ``scopes``.

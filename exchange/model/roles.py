@@ -96,13 +96,14 @@ AnyConstraint: TypeAlias = (
 
 
 class QuoteRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a two-sided quote must be. The spread is at most the larger of ``max_spread_ppm`` of the mid
-    price, in parts per million, and ``max_spread_ticks``; without the former any spread will do.
+    """What a quote must be: lots of each side, and where it has two the spread, which is at most the larger
+    of ``max_spread_ppm`` of the mid price, in parts per million, and ``max_spread_ticks``. Any will do where
+    neither is given.
     """
 
     min_quantity: int = 1
     max_spread_ppm: int | None = None
-    max_spread_ticks: int = 0
+    max_spread_ticks: int | None = None
 
 
 class Role(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -99,7 +99,6 @@ class CancelReason(Enum):
     FOK = "fok"
     POST_ONLY = "post_only"
     EXPIRED = "expired"
-    QUOTE_REPLACED = "quote_replaced"
     MARKET_MAKER_PROTECTION = "market_maker_protection"
     AMENDED_BELOW_FILLED = "amended_below_filled"
     PORTFOLIO_LIMIT = "portfolio_limit"

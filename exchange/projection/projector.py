@@ -102,7 +102,7 @@ class Projector:
             self._changes.add("audit", row)
 
     def _matched(self, record: Record, events: Sequence[AnyVenueEvent]) -> None:
-        """Before it is settled: the command that enters an order may end it and more, and make it forgotten."""
+        """Before it is settled: the command that enters an order may end it, and make it forgotten."""
         if isinstance(record.command, NewOrder):
             assert self._core is not None
             order = self._core.register.get(record.sequence)

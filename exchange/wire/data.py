@@ -62,6 +62,46 @@ class BatchResult(Data, frozen=True, kw_only=True):
     answers: list[BatchAnswer]
 
 
+class QuoteAnswer(Data, frozen=True, kw_only=True):
+    """The answer to one quote; ``status`` is the one it would have had alone, as ``POST /exchange/orders``.
+
+    An order id is that of the side's order, new or amended; it is absent where the quote has no such side.
+    """
+
+    success: bool
+    request_id: str
+    timestamp: str
+    status: int
+    bid_order_id: str | None = None
+    ask_order_id: str | None = None
+    error: ApiError | None = None
+
+
+class QuotesResult(Data, frozen=True, kw_only=True):
+    """One answer for each quote of the request, in its order."""
+
+    answers: list[QuoteAnswer]
+
+
+class ProtectionView(Data, frozen=True, kw_only=True):
+    """Market-maker protection of one group of quotes as it stands.
+
+    ``recent_fills`` and ``recent_lots`` are what the window holds now. ``frozen_until`` is absent where a
+    frozen group stays so until its protection is set again.
+    """
+
+    quote_group: str
+    is_protected: bool
+    fills: int | None = None
+    lots: int | None = None
+    window_ms: int | None = None
+    frozen_ms: int | None = None
+    recent_fills: int | None = None
+    recent_lots: int | None = None
+    is_frozen: bool = False
+    frozen_until: Timestamp | None = None
+
+
 class CancelAllResult(Data, frozen=True, kw_only=True):
     """Every open order with an id below ``ORD_<sequence>`` that the request named is cancelled.
 
@@ -112,6 +152,7 @@ class OrderView(Data, frozen=True, kw_only=True):
     expires_at: Timestamp | None = None
     label: str | None = None
     self_trade_prevention: SelfTradePrevention | None = None
+    quote_group: str | None = None
 
 
 class OrderList(Data, frozen=True, kw_only=True):
@@ -340,8 +381,19 @@ class ConstraintView(Data, frozen=True, kw_only=True):
     error_code: str
 
 
+class QuoteRulesView(Data, frozen=True, kw_only=True):
+    """What a quote must be. The spread is at most the larger of ``max_spread`` of the mid price, 0.01 is 1 %,
+    and ``max_spread_ticks``; without both any will do.
+    """
+
+    min_quantity: int
+    max_spread: float | None = None
+    max_spread_ticks: int | None = None
+
+
 class RoleView(Data, frozen=True, kw_only=True):
-    """What a team of this role pays and may do. ``open``: anyone may register in it.
+    """What a team of this role pays and may do. ``open``: anyone may register in it. Without ``quotes`` it
+    may send no quotes.
 
     Constraints are checked in this order, the first that fails answers.
     """
@@ -351,6 +403,7 @@ class RoleView(Data, frozen=True, kw_only=True):
     fees: FeesView
     constraints: list[ConstraintView]
     aliases: list[str] = []
+    quotes: QuoteRulesView | None = None
 
 
 class BandsView(Data, frozen=True, kw_only=True):

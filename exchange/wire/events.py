@@ -54,6 +54,7 @@ class NewOrderAck(Event, frozen=True, kw_only=True, tag="new_order_ack"):
     expires_at: str | None = None
     label: str | None = None
     self_trade_prevention: SelfTradePrevention | None = None
+    quote_group: str | None = None
 
 
 class OrderTriggered(Event, frozen=True, kw_only=True, tag="order_triggered"):

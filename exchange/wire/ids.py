@@ -13,9 +13,15 @@ ClientOrderId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,36}\Z")]
 Label = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,36}\Z")]
 """Made by the client, shared by as many orders as it likes: a name for them all."""
 
+_NAME = r"^[A-Za-z0-9._-]{1,36}\Z"
+QuoteGroup = Annotated[str, msgspec.Meta(pattern=_NAME)]
+"""Made by the client: quotes that are protected and cancelled together."""
+DEFAULT_GROUP = "default"
+
 CLIENT_PREFIX = "client:"
 """``/exchange/orders/client:<client_order_id>`` names an order by the client's own id."""
 
+_GROUP = re.compile(_NAME)
 _ORDER = re.compile(r"ORD_([1-9][0-9]{0,17})\Z")
 _TEAM = re.compile(r"TEAM_([1-9][0-9]{0,8})\Z")
 _TRADE = re.compile(r"TRD_([1-9][0-9]{0,17})\Z")
@@ -51,6 +57,11 @@ def auction_id_text(number: int | None) -> str | None:
 def act_id_text(sequence: int) -> str:
     """What operators call an act."""
     return f"ACT_{sequence}"
+
+
+def is_quote_group(text: str) -> bool:
+    """Whether a group of quotes may be called this."""
+    return _GROUP.match(text) is not None
 
 
 def order_number(text: str) -> int | None:

@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from exchange.base.bounds import MAX_BOOK_LEVELS, PAGE_DEFAULT, PAGE_MAX
 from exchange.model.types import Interval, Side
-from exchange.wire.ids import ClientOrderId, Label
+from exchange.wire.ids import ClientOrderId, Label, QuoteGroup
 from exchange.wire.requests import InstrumentId
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -26,6 +26,7 @@ Depth = Annotated[int, Meta(ge=1, le=MAX_BOOK_LEVELS, description="Levels of eac
 OfInstrument = Annotated[InstrumentId, Meta(description="Only this instrument.")]
 OfSide = Annotated[Side, Meta(description="Only this side.")]
 OfLabel = Annotated[Label, Meta(description="Only orders with this label.")]
+OfQuoteGroup = Annotated[QuoteGroup, Meta(description="Only quotes of this group.")]
 OfClientOrderId = Annotated[ClientOrderId, Meta(description="Only the order of this id.")]
 OfOrderId = Annotated[
     str, Meta(pattern=r"^ORD_[1-9][0-9]{0,17}\Z", description="Only the fills of this order.")
@@ -121,7 +122,8 @@ class OrdersQuery(PageQuery, frozen=True, kw_only=True):
 
 
 class CancelAllQuery(Query, frozen=True, kw_only=True):
-    """Without ``instrument_id`` every instrument, without ``side`` both, without ``label`` any.
+    """Without ``instrument_id`` every instrument, without ``side`` both, without ``label`` or
+    ``quote_group`` any.
 
     ``side`` must not allow None: what a query string calls ``null`` would cancel both sides.
     """
@@ -129,6 +131,7 @@ class CancelAllQuery(Query, frozen=True, kw_only=True):
     instrument_id: OfInstrument | None = None
     side: OfSide | UnsetType = UNSET
     label: OfLabel | None = None
+    quote_group: OfQuoteGroup | UnsetType = UNSET
 
 
 class OrderbookQuery(Query, frozen=True, kw_only=True):

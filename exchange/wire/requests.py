@@ -7,9 +7,17 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from exchange.base.bounds import MAX_BATCH_ORDERS, MAX_CANCEL_AFTER_MS, MAX_PRICE, MAX_QUANTITY
+from exchange.base.bounds import (
+    MAX_BATCH_ORDERS,
+    MAX_BATCH_QUOTES,
+    MAX_CANCEL_AFTER_MS,
+    MAX_PRICE,
+    MAX_PROTECTION_FILLS,
+    MAX_PROTECTION_US,
+    MAX_QUANTITY,
+)
 from exchange.model.types import OrderType, Phase, PostOnly, SelfTradePrevention, Side, TimeInForce
-from exchange.wire.ids import ClientOrderId, Label
+from exchange.wire.ids import DEFAULT_GROUP, ClientOrderId, Label, QuoteGroup
 from exchange.wire.times import Moment
 
 InstrumentId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
@@ -53,6 +61,46 @@ class BatchRequest(Request, frozen=True, kw_only=True):
     """``POST /exchange/orders/batch``: orders, entered one behind the other."""
 
     orders: Annotated[list[OrderRequest], Meta(min_length=1, max_length=MAX_BATCH_ORDERS)]
+
+
+class QuoteRequest(Request, frozen=True, kw_only=True):
+    """A bid, an ask or both in one instrument, each a price with a quantity; a side that is left out is to
+    be empty.
+    """
+
+    instrument_id: InstrumentId
+    bid_price: Price | None = None
+    bid_quantity: Quantity | None = None
+    ask_price: Price | None = None
+    ask_quantity: Quantity | None = None
+
+    def __post_init__(self) -> None:
+        if (self.bid_price is None) is not (self.bid_quantity is None):
+            raise ValueError("bid_price and bid_quantity go together")
+        if (self.ask_price is None) is not (self.ask_quantity is None):
+            raise ValueError("ask_price and ask_quantity go together")
+
+
+class QuotesRequest(Request, frozen=True, kw_only=True):
+    """``POST /exchange/quotes`` and ``quotes.new``: quotes of one group, entered one behind the other."""
+
+    quote_group: QuoteGroup = DEFAULT_GROUP
+    quotes: Annotated[list[QuoteRequest], Meta(min_length=1, max_length=MAX_BATCH_QUOTES)]
+
+
+class ProtectionRequest(Request, frozen=True, kw_only=True):
+    """What fires the protection of a group of quotes: ``fills``, or that many ``lots``, at least one of the
+    two, within ``window_ms``. The group is then frozen for ``frozen_ms``, 0 until this is set again.
+    """
+
+    fills: Annotated[int, Meta(ge=1, le=MAX_PROTECTION_FILLS)] | None = None
+    lots: Quantity | None = None
+    window_ms: Annotated[int, Meta(ge=1, le=MAX_PROTECTION_US // 1_000)]
+    frozen_ms: Annotated[int, Meta(ge=0, le=MAX_PROTECTION_US // 1_000)] = 0
+
+    def __post_init__(self) -> None:
+        if self.fills is None and self.lots is None:
+            raise ValueError("needs fills, lots or both")
 
 
 class AmendRequest(Request, frozen=True, kw_only=True):

@@ -11,9 +11,16 @@ from exchange.base.bounds import MAX_CONFLATE_MS, MAX_SUBSCRIPTIONS, PAGE_DEFAUL
 from exchange.model.types import Side
 from exchange.wire.data import Data
 from exchange.wire.envelope import ApiError
-from exchange.wire.ids import ClientOrderId, Label
+from exchange.wire.ids import DEFAULT_GROUP, ClientOrderId, Label, QuoteGroup
 from exchange.wire.queries import Depth, OrderCursor, PageLimit, WaitFor
-from exchange.wire.requests import AmendRequest, BatchRequest, InstrumentId, OrderRequest, Request
+from exchange.wire.requests import (
+    AmendRequest,
+    BatchRequest,
+    InstrumentId,
+    OrderRequest,
+    ProtectionRequest,
+    Request,
+)
 
 Channel = Annotated[str, Meta(min_length=1, max_length=100)]
 Channels = Annotated[list[Channel], Meta(min_length=1, max_length=MAX_SUBSCRIPTIONS)]
@@ -77,11 +84,26 @@ class AmendParams(AmendRequest, frozen=True, kw_only=True):
 
 
 class CancelAllParams(Request, frozen=True, kw_only=True):
-    """``orders.cancel_all``: every open order, or those in one instrument, of one side, with one label."""
+    """``orders.cancel_all``: every open order, or those in one instrument, of one side, with one label, or
+    the quotes of one group.
+    """
 
     instrument_id: InstrumentId | None = None
     side: Side | None = None
     label: Label | None = None
+    quote_group: QuoteGroup | None = None
+
+
+class QuoteGroupParams(Request, frozen=True, kw_only=True):
+    """``protection.get`` and ``protection.remove``."""
+
+    quote_group: QuoteGroup = DEFAULT_GROUP
+
+
+class ProtectionParams(ProtectionRequest, frozen=True, kw_only=True):
+    """``protection.set``."""
+
+    quote_group: QuoteGroup = DEFAULT_GROUP
 
 
 class OpenOrdersParams(Request, frozen=True, kw_only=True):

@@ -45,4 +45,5 @@ def shown_terms(terms: OrderTerms, grid: PriceGrid, stop_price_ticks: int | None
         "expires_at": None if expires_at_us is None else time_text(expires_at_us),
         "label": terms.label,
         "self_trade_prevention": terms.self_trade_prevention,
+        "quote_group": terms.quote_group,
     }

@@ -11,7 +11,7 @@ import msgspec
 from exchange.config import Config, load_config
 from exchange.model.instrument import Instrument
 from exchange.model.presets import PRESETS
-from exchange.model.roles import Constraint, Role
+from exchange.model.roles import Constraint, QuoteRules, Role
 from exchange.model.rules import Bands, BatchAuctions, Closing, ClosingCancels
 from exchange.model.schedule import Schedule
 from exchange.model.types import SelfTradePrevention
@@ -55,6 +55,7 @@ def test_configuration_page_lists_presets_constraints_and_tables() -> None:
     assert _names("Presets") == set(PRESETS)
     assert _names("[[game.instruments]]") == set(Instrument.__struct_fields__)
     assert _names("[[game.roles]]") == set(Role.__struct_fields__)
+    assert _names("Quotes") == set(QuoteRules.__struct_fields__)
     assert _names("[game.bands]") == set(Bands.__struct_fields__)
     assert _names("[game.schedule]") == set(Schedule.__struct_fields__)
     assert _names("[game.closing]") == set(Closing.__struct_fields__)

@@ -11,7 +11,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from exchange.base.bounds import MAX_EXPIRY_US, MAX_ICEBERG_SLICES, MAX_STOP_ORDERS
+from exchange.base.bounds import (
+    MAX_EXPIRY_US,
+    MAX_ICEBERG_SLICES,
+    MAX_PROTECTION_FILLS,
+    MAX_QUOTE_GROUPS,
+    MAX_STOP_ORDERS,
+)
 from exchange.model.commands import (
     AmendOrder,
     AnyCommand,
@@ -19,6 +25,7 @@ from exchange.model.commands import (
     CancelScope,
     ExpireOrders,
     NewOrder,
+    Quote,
     Record,
     SetPhase,
 )
@@ -29,8 +36,10 @@ from exchange.model.types import CancelReason, OrderType, Phase, SelfTradePreven
 from exchange.services.validation.controls import TIMES_IN_FORCE
 from exchange.wire.encode_events import PrivateEventWriter
 from exchange.wire.errors import api_error
+from exchange.wire.ids import DEFAULT_GROUP
 from exchange.wire.orders import amend_order, new_order, price_grids
-from exchange.wire.requests import AmendRequest, OrderRequest
+from exchange.wire.quotes import new_protection, new_quote
+from exchange.wire.requests import AmendRequest, OrderRequest, ProtectionRequest, QuoteRequest
 from exchange.wire.times import microseconds
 from tests.support.staged import Staged
 
@@ -52,7 +61,7 @@ class Session:
     def __init__(self) -> None:
         rules = preset_rules("small")
         self.now_us = MORNING_US
-        self.game = Staged(rules, "arbitrage", teams=3)
+        self.game = Staged(rules, "market_maker", teams=3)
         self.grids = price_grids(rules.instruments)
         self.writer = PrivateEventWriter(rules.instruments)
         self.heard: list[dict[str, Any]] = []
@@ -74,6 +83,11 @@ class Session:
             case "amend":
                 request = msgspec.convert(json.loads(text), AmendRequest)
                 self.enter(amend_order(request, YOU, self.last_order_id, self.grids["SPX"], "r"))
+            case "quote":
+                self.quote(json.loads(text))
+            case "protect":
+                wish = msgspec.convert(json.loads(text), ProtectionRequest)
+                self.enter(new_protection(wish, DEFAULT_GROUP, YOU, "r"))
             case "cancel_all":
                 scope = CancelScope(label=json.loads(text)["label"])
                 self.enter(CancelOrders(YOU, (scope,), CancelReason.REQUESTED, "r"))
@@ -92,15 +106,32 @@ class Session:
         assert isinstance(order, NewOrder)
         self.enter(order)
 
+    def quote(self, body: dict[str, Any]) -> None:
+        """One of a request."""
+        request = msgspec.json.decode(json.dumps(body), type=QuoteRequest)
+        quote = new_quote(request, DEFAULT_GROUP, YOU, "r", self.grids)
+        assert isinstance(quote, Quote)
+        answer = self.game.quote(quote, self.now_us)
+        if isinstance(answer, Refusal):
+            self.refused(answer)
+            return
+        self.listen()
+
     def enter(self, command: AnyCommand | AmendOrder | Refusal) -> None:
         verdict = command if isinstance(command, Refusal) else self.game.enter(command, self.now_us)
         if isinstance(verdict, Refusal):
-            error = msgspec.to_builtins(api_error(verdict, self.grids))
-            self.heard.append({"error": error})
+            self.refused(verdict)
             return
         assert isinstance(verdict, Record)
         if isinstance(command, NewOrder) and command.account == YOU:
             self.last_order_id = verdict.sequence
+        self.listen()
+
+    def refused(self, refusal: Refusal) -> None:
+        self.heard.append({"error": msgspec.to_builtins(api_error(refusal, self.grids))})
+
+    def listen(self) -> None:
+        """Let everything happen; what you are told of it."""
         told = len(self.game.told)
         self.game.drain()
         self.heard += [
@@ -167,6 +198,8 @@ def test_orders_page_lists_every_control() -> None:
 def test_orders_page_tells_the_bounds() -> None:
     """Figures of the page are those of the code."""
     assert f"{MAX_STOP_ORDERS:,} stop orders" in PAGE.replace("\n", " ")
+    assert f"may protect {MAX_QUOTE_GROUPS} groups" in PAGE
+    assert f"{MAX_PROTECTION_FILLS:,} fills within the window" in PAGE.replace("\n", " ")
     assert f"at most {MAX_EXPIRY_US // 86_400_000_000} days" in PAGE
     assert MAX_ICEBERG_SLICES == 100
     assert "a hundredth of the quantity" in PAGE.replace("\n", " ")

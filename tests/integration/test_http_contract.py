@@ -17,7 +17,13 @@ from exchange.api.errors import CATALOGUE
 from exchange.api.reference.openapi import openapi_document
 from exchange.api.routes.table import OPERATIONS
 from exchange.wire.queries import PageQuery
-from exchange.wire.requests import AmendRequest, BatchRequest, CancelAfterRequest
+from exchange.wire.requests import (
+    AmendRequest,
+    BatchRequest,
+    CancelAfterRequest,
+    ProtectionRequest,
+    QuotesRequest,
+)
 from tests.support.server import Server, running_server
 
 EXAMPLES = 25
@@ -45,7 +51,7 @@ RULED = {
     operation.operation_id
     for operation in OPERATIONS
     if any(CATALOGUE[code].status == 400 for code in operation.codes)
-    or operation.body in (AmendRequest, BatchRequest, CancelAfterRequest)
+    or operation.body in (AmendRequest, BatchRequest, CancelAfterRequest, ProtectionRequest, QuotesRequest)
     # `from` after `to`, and days that no month has.
     or (operation.query is not None and issubclass(operation.query, PageQuery))
 }

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Sequence
 
 from exchange.app import build_core
-from exchange.model.answers import OrderAnswer
-from exchange.model.commands import AnyCommand, OpenGame, Record, RegisterTeam
+from exchange.model.answers import OrderAnswer, QuoteAnswer
+from exchange.model.commands import AnyCommand, OpenGame, Quote, Record, RegisterTeam
 from exchange.model.events import AnyPrivateEvent, AnyVenueEvent
 from exchange.model.reasons import Refusal
 from exchange.model.rules import GameRules
@@ -24,6 +24,7 @@ class Staged:
         self.core: Core = build_core(rules)
         self.told: list[AnyPrivateEvent] = []
         self.settled: dict[int, Settled] = {}
+        self.records: list[Record] = []
         self._to_match: deque[Record] = deque()
         self._to_settle: deque[tuple[Record, Sequence[AnyVenueEvent]]] = deque()
         self.enter(OpenGame(rules))
@@ -35,8 +36,22 @@ class Staged:
         """Validate, and put what passes on the queue to match."""
         verdict = self.core.admission.admit(command, now_us)
         if isinstance(verdict, Record):
-            self._to_match.append(verdict)
+            self._pass(verdict)
         return verdict
+
+    def quote(self, quote: Quote, now_us: int = NOW_US) -> QuoteAnswer | Refusal:
+        """The same for a quote."""
+        verdict = self.core.admission.admit_quote(quote, now_us)
+        if isinstance(verdict, Refusal):
+            return verdict
+        records, answer = verdict
+        for record in records:
+            self._pass(record)
+        return answer
+
+    def _pass(self, record: Record) -> None:
+        self.records.append(record)
+        self._to_match.append(record)
 
     def accept(self, command: AnyCommand) -> int:
         """The same for a command that must pass; its sequence."""

@@ -12,7 +12,8 @@ from exchange.journal.batch import Batch
 from exchange.journal.protocol import JournalFailed
 from exchange.log import get_logger
 from exchange.metrics import Metrics
-from exchange.model.commands import AnyCommand, NewOrder, Record
+from exchange.model.answers import QuoteAnswer
+from exchange.model.commands import AnyCommand, NewOrder, Quote, Record
 from exchange.model.reasons import Category, Code, Refusal
 from exchange.model.types import OrderType, Side, TimeInForce
 from exchange.pipeline.channel import OrderQueue
@@ -44,6 +45,17 @@ class FakeAdmission:
             raise RuntimeError("a bug")
         self.sequence += 1
         return Record(self.sequence, now_us, command)
+
+    def admit_quote(self, quote: Quote, now_us: int) -> tuple[tuple[Record, ...], QuoteAnswer] | Refusal:
+        """An order for each side."""
+        records = []
+        for each in (quote.bid, quote.ask):
+            if each is not None:
+                record = self.admit(order(each.quantity), now_us)
+                if isinstance(record, Refusal):
+                    return record
+                records.append(record)
+        return tuple(records), QuoteAnswer(now_us, quote.instrument_id, records[0].sequence, None)
 
 
 class FakeJournal:

@@ -18,6 +18,10 @@ PATH_PARAMETERS: Final[Mapping[str, dict[str, Any]]] = {
         "example": "ORD_67890",
     },
     "instrument_id": {"schema": {"type": "string"}, "example": _OPTION},
+    "quote_group": {
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,36}$"},
+        "example": "default",
+    },
     "team_id": {"schema": {"type": "string"}, "example": "TEAM_1"},
     "request_id": {
         "description": "The `request_id` of an earlier answer, or the `X-Request-ID` that was sent.",
@@ -149,6 +153,48 @@ ANSWERS: Final[Mapping[str, Any]] = {
             },
         ]
     },
+    "submit_quotes": {
+        "answers": [
+            {
+                "success": True,
+                "request_id": "my-request-1.1",
+                "timestamp": TIMESTAMP,
+                "status": 200,
+                "bid_order_id": "ORD_67890",
+                "ask_order_id": "ORD_67891",
+            },
+            {
+                "success": False,
+                "request_id": "my-request-1.2",
+                "timestamp": TIMESTAMP,
+                "status": 400,
+                "error": {
+                    "code": "PRICE_NOT_ON_TICK",
+                    "message": "ask_price must be a multiple of the tick size 0.01",
+                    "details": {"instrument_id": "SPY", "ask_price": 440.005, "tick_size": 0.01},
+                },
+            },
+        ]
+    },
+    "get_protection": {
+        "quote_group": "default",
+        "is_protected": True,
+        "fills": 5,
+        "window_ms": 1000,
+        "frozen_ms": 10000,
+        "recent_fills": 2,
+        "recent_lots": 12,
+    },
+    "set_protection": {
+        "quote_group": "default",
+        "is_protected": True,
+        "fills": 5,
+        "window_ms": 1000,
+        "frozen_ms": 10000,
+        "recent_fills": 0,
+        "recent_lots": 0,
+    },
+    "remove_protection": {"quote_group": "default", "is_protected": False},
     "cancel_all_after": {"armed": True, "timeout_ms": 30000, "expires_at": TIMESTAMP},
     "get_cancel_all_after": {"armed": True, "timeout_ms": 30000, "expires_at": TIMESTAMP},
     "cancel_team_orders": {"sequence": 67901, "cancelled": 3},

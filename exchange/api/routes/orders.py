@@ -71,12 +71,17 @@ async def cancel(context: ApiContext, call: Call[NoQuery, None]) -> Reply:
 
 
 async def cancel_all(context: ApiContext, call: Call[CancelAllQuery, None]) -> Reply:
-    """Cancel every open order of the team, or those in one instrument, of one side, with one label."""
+    """Cancel every open order of the team, or those in one instrument, of one side, with one name."""
     instrument_id = call.query.instrument_id
     if instrument_id is not None and instrument_id not in context.grids:
         return unknown_instrument(instrument_id)
-    side = call.query.side
-    scope = CancelScope(instrument_id, None if side is UNSET else side, call.query.label)
+    side, group = call.query.side, call.query.quote_group
+    scope = CancelScope(
+        instrument_id,
+        None if side is UNSET else side,
+        call.query.label,
+        None if group is UNSET else group,
+    )
     command = CancelOrders(call.caller.account, (scope,), CancelReason.REQUESTED, call.request_id)
     return cancel_all_reply(await execute(context, call, command))
 
@@ -209,9 +214,10 @@ ROUTES: Final = (
         handler=cancel_all,
         summary="Cancel every open order of the team",
         description=(
-            "Or those in one instrument, of one side, with one label, or with several of these together."
-            " `cancelled` counts them; each is told as one `order_cancelled` with the `request_id` of this"
-            " request. Orders accepted before it are covered, also those still on their way to the book."
+            "Or those in one instrument, of one side, with one label, the quotes of one group, or with"
+            " several of these together. `cancelled` counts them; each is told as one `order_cancelled` with"
+            " the `request_id` of this request. Orders accepted before it are covered, also"
+            " those still on their way to the book."
             " Succeeds also where there are none."
         ),
         query=CancelAllQuery,

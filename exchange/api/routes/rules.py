@@ -10,7 +10,7 @@ from exchange.api.auth import Access
 from exchange.api.context import ApiContext
 from exchange.api.operation import Call, Operation, Topic
 from exchange.api.replies import Answered, Reply
-from exchange.model.roles import AnyConstraint, Constraint, Role
+from exchange.model.roles import AnyConstraint, Constraint, QuoteRules, Role
 from exchange.model.rules import Bands
 from exchange.services.validation.replies import DEFAULTS
 from exchange.wire import data
@@ -49,6 +49,16 @@ def _role(role: Role) -> data.RoleView:
         ),
         constraints=[_constraint(row) for row in role.constraints],
         aliases=list(role.aliases),
+        quotes=None if role.quotes is None else _quotes(role.quotes),
+    )
+
+
+def _quotes(rules: QuoteRules) -> data.QuoteRulesView:
+    ppm = rules.max_spread_ppm
+    return data.QuoteRulesView(
+        min_quantity=rules.min_quantity,
+        max_spread=None if ppm is None else ppm / _PARTS_PER_MILLION,
+        max_spread_ticks=rules.max_spread_ticks,
     )
 
 

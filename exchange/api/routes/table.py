@@ -15,6 +15,7 @@ from exchange.api.routes import (
     market,
     orders,
     positions,
+    quotes,
     rules,
     safety,
 )
@@ -23,6 +24,7 @@ from exchange.api.routes import (
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *orders.ROUTES,
     *batches.ROUTES,
+    *quotes.ROUTES,
     *safety.ROUTES,
     *blotter.ROUTES,
     *market.ROUTES,

@@ -10,7 +10,7 @@ from msgspec import UNSET
 
 from exchange.api.auth import Access
 from exchange.api.operation import Handler
-from exchange.api.routes import batches, blotter, market, orders, positions, safety
+from exchange.api.routes import batches, blotter, market, orders, positions, quotes, safety
 from exchange.model.reasons import Category, Code, Refusal
 from exchange.wire import socket
 from exchange.wire.ids import CLIENT_PREFIX
@@ -23,7 +23,7 @@ from exchange.wire.queries import (
     SubmitQuery,
     WaitFor,
 )
-from exchange.wire.requests import CancelAfterRequest, DisconnectRequest, Request
+from exchange.wire.requests import CancelAfterRequest, DisconnectRequest, QuotesRequest, Request
 
 _NAMED_ONCE: Final = Refusal(
     Category.INVALID, Code.INVALID_REQUEST, "An order is named by order_id or by client_order_id, one of them"
@@ -83,7 +83,23 @@ def _amend(params: socket.AmendParams) -> Inputs | Refusal:
 
 def _cancel_all(params: socket.CancelAllParams) -> Inputs:
     side = UNSET if params.side is None else params.side
-    return Inputs(CancelAllQuery(instrument_id=params.instrument_id, side=side, label=params.label))
+    group = UNSET if params.quote_group is None else params.quote_group
+    query = CancelAllQuery(
+        instrument_id=params.instrument_id, side=side, label=params.label, quote_group=group
+    )
+    return Inputs(query)
+
+
+def _quotes_weight(params: QuotesRequest) -> int:
+    return len(params.quotes)
+
+
+def _named_group(params: socket.QuoteGroupParams) -> Inputs:
+    return Inputs(path={"quote_group": params.quote_group})
+
+
+def _protection(params: socket.ProtectionParams) -> Inputs:
+    return Inputs(body=params, path={"quote_group": params.quote_group})
 
 
 def _open_orders(params: socket.OpenOrdersParams) -> Inputs:
@@ -120,6 +136,16 @@ _TABLE: Final = (
     SocketMethod(
         "orders.cancel_all", Access.TRADER, socket.CancelAllParams, orders.cancel_all, _cancel_all, True
     ),
+    SocketMethod(
+        "quotes.new", Access.TRADER, QuotesRequest, quotes.submit_quotes, _body, True, _quotes_weight
+    ),
+    SocketMethod(
+        "protection.set", Access.TRADER, socket.ProtectionParams, quotes.set_protection, _protection
+    ),
+    SocketMethod(
+        "protection.remove", Access.TRADER, socket.QuoteGroupParams, quotes.remove_protection, _named_group
+    ),
+    SocketMethod("protection.get", Access.TEAM, socket.QuoteGroupParams, quotes.get_protection, _named_group),
     SocketMethod(
         "session.cancel_on_disconnect",
         Access.TRADER,

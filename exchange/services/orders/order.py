@@ -45,13 +45,15 @@ class KnownOrder(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class PendingAmend(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An amend admitted and not yet settled. ``quantity`` is the new total, None where it keeps what is.
+    """An amend admitted and not yet settled. ``quantity`` is the new total and ``price_ticks`` the new limit,
+    None where it keeps what is.
 
     It holds on to its order, which may end and leave the register before.
     """
 
     order: Order
     quantity: int | None
+    price_ticks: int | None
 
 
 class FreedLots(msgspec.Struct, frozen=True, gc=False):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from exchange.base.bounds import CLIENT_ORDER_IDS_PER_TEAM, FINISHED_ORDERS_PER_TEAM
 from exchange.model.answers import OrderReport
-from exchange.model.commands import AmendOrder, NewOrder, Record
+from exchange.model.commands import AmendOrder, CancelScope, NewOrder, Record
 from exchange.model.order import OrderStatus, Trigger, next_status
 from exchange.model.page import Gone
 from exchange.model.types import CancelReason, Side
@@ -80,9 +80,22 @@ class OrderRegister:
         command = record.command
         assert isinstance(command, AmendOrder)
         order = self._orders[command.order_id]
-        pending = PendingAmend(order, command.quantity)
+        pending = PendingAmend(order, command.quantity, command.price_ticks)
         assert record.sequence not in self._amends
         self._keep_amend(record.sequence, pending)
+
+    def cancel_pending(self, order_id: int) -> None:
+        """A cancel was admitted: match will find no order to amend, so a new quote needs a new one."""
+        order = self._orders.get(order_id)
+        if order is not None and order.command.terms is not None:
+            self._unquote(order)
+
+    def cancels_pending(self, account: int | None, scopes: Iterable[CancelScope]) -> None:
+        """The same for a mass cancel, of one account or of all."""
+        for team in self._teams.values() if account is None else [self._team(account)]:
+            for order in [*team.quotes.values()] if team.quotes else ():
+                if any(scope.covers(order.command) for scope in scopes):
+                    self._unquote(order)
 
     # --- what settle does -----------------------------------------------------------------------
 
@@ -193,7 +206,7 @@ class OrderRegister:
         return None if team is None else team.known.get(client_order_id)
 
     def quoted(self, account: int, instrument_id: str, quote_group: str, side: Side) -> Order | None:
-        """The live order that is one side of a quote."""
+        """The order that is one side of a quote, unless its end was admitted or settled."""
         team = self._teams.get(account)
         return None if team is None else team.quotes.get((instrument_id, quote_group, side))
 
@@ -203,6 +216,14 @@ class OrderRegister:
         What is open of an order is reserved up to here: whatever becomes of its amends, it fills no further.
         """
         return self._most(self._orders[order_id])
+
+    def latest_limit(self, order_id: int) -> int | None:
+        """The limit in ticks that the order has once its amends in flight are through."""
+        for sequence in reversed(self._amends_of.get(order_id, ())):
+            price_ticks = self._amends[sequence].price_ticks
+            if price_ticks is not None:
+                return price_ticks
+        return self._orders[order_id].price_ticks
 
     def has_pending_amend(self, order_id: int) -> bool:
         """Whether an amend of this order was admitted and not yet settled."""
@@ -273,7 +294,7 @@ class OrderRegister:
             self._load_team(self._team(row.account), row)
         for sequence, pending in snapshot.amends:
             order = self._orders.get(pending.order.order_id, pending.order)
-            self._keep_amend(sequence, PendingAmend(order, pending.quantity))
+            self._keep_amend(sequence, PendingAmend(order, pending.quantity, pending.price_ticks))
         self._last_order_id = snapshot.last_order_id
 
     def _team_snapshot(self, account: int, team: _Team) -> TeamOrders:
@@ -307,10 +328,8 @@ class OrderRegister:
         return max(order.quantity, *totals) if totals else order.quantity
 
     def _note_quote(self, team: _Team, order: Order) -> None:
-        command = order.command
-        quote_group = command.all_terms.quote_group
-        if quote_group is not None:
-            team.quotes[command.instrument_id, quote_group, command.side] = order
+        if order.command.all_terms.quote_group is not None:
+            team.quotes[_quote_key(order.command)] = order
 
     def _keep_amend(self, sequence: int, pending: PendingAmend) -> None:
         self._amends[sequence] = pending
@@ -330,21 +349,35 @@ class OrderRegister:
             del team.known[team.known_ids.popleft()]
 
     def _finish(self, order: Order) -> None:
-        command = order.command
-        team = self._teams[command.account]
+        team = self._teams[order.command.account]
         del team.open[order.order_id]
-        if command.terms is not None and command.terms.quote_group is not None:
-            team.quotes.pop((command.instrument_id, command.terms.quote_group, command.side), None)
+        if order.command.terms is not None:
+            self._unquote(order)
         team.finished.append(order.order_id)
         if len(team.finished) > self._finished_per_team:
             forgotten = self._orders.pop(team.finished.popleft())
             if team.gone is None or forgotten.order_id > team.gone.order_id:
                 team.gone = forgotten
 
+    def _unquote(self, order: Order) -> None:
+        command = order.command
+        if command.all_terms.quote_group is None:
+            return
+        quotes, key = self._teams[command.account].quotes, _quote_key(command)
+        if quotes.get(key) is order:
+            del quotes[key]
+
     def _team_state(self, team: _Team) -> object:
         return {
             "open": list(team.open.values()),
+            "quotes": sorted(order.order_id for order in team.quotes.values()),
             "finished": [self._orders[order_id] for order_id in team.finished],
             "known": list(team.known.items()),
             "gone": None if team.gone is None else (team.gone.order_id, team.gone.timestamp_us),
         }
+
+
+def _quote_key(order: NewOrder) -> tuple[str, str, Side]:
+    group = order.all_terms.quote_group
+    assert group is not None
+    return order.instrument_id, group, order.side

@@ -19,6 +19,7 @@ from exchange.model.commands import (
     AnyCommand,
     CancelOrder,
     CancelOrders,
+    CancelScope,
     DisableTeam,
     GuardOrders,
     NewOrder,
@@ -41,6 +42,7 @@ from exchange.services.validation.ports import Exposure, Market, Orders, OrderSt
 from exchange.services.validation.proposal import Proposal
 from exchange.services.validation.quotes import SideCommand, judge_quote, side_commands
 
+_EVERYTHING = (CancelScope(),)
 _LIMIT, _STOP = OrderType.LIMIT, OrderType.STOP
 
 
@@ -160,15 +162,15 @@ class Admission:
                 self._enter(record, command)
             case AmendOrder():
                 self._reserve_amend(record, command)
-            case SetPhase():
-                self._phases.apply(command, record.timestamp_us)
+            case CancelOrder():
+                self._register.cancel_pending(command.order_id)
             case RegisterTeam():
                 self._teams.register(record)
             case RotateKey():
                 self._teams.rotate(record)
-            case DisableTeam():
-                self._teams.disable(record)
-            case GuardOrders() | CancelOrders():
+            case SetPhase() | DisableTeam() | CancelOrders():
+                self._end_many(record, command)
+            case GuardOrders():
                 self._teams.guard(record)
             case SetProtection():
                 self._teams.protect(record)
@@ -213,6 +215,20 @@ class Admission:
             )
         self._register.amend_pending(record)
 
+    def _end_many(self, record: Record, command: SetPhase | DisableTeam | CancelOrders) -> None:
+        """What may end many orders at once; sides of quotes among them are not to be amended any more."""
+        if isinstance(command, SetPhase):
+            self._phases.apply(command, record.timestamp_us)
+            if command.phase is Phase.CLOSED:
+                self._register.cancels_pending(None, _EVERYTHING)
+        elif isinstance(command, DisableTeam):
+            self._teams.disable(record)
+            if command.disabled:
+                self._register.cancels_pending(command.account, _EVERYTHING)
+        else:
+            self._teams.guard(record)
+            self._register.cancels_pending(command.account, command.scopes)
+
     def _increase(self, amend: AmendOrder) -> int:
         if amend.quantity is None:
             return 0
@@ -250,26 +266,38 @@ class Admission:
         if isinstance(team, Refusal):
             return team
         refusal = judge_quote(quote, team.role.quotes)
-        if refusal is None and self._market.is_frozen(quote.account, quote.quote_group, now_us):
+        moment_us = max(now_us, self._timestamp_us)
+        if refusal is None and self._market.is_frozen(quote.account, quote.quote_group, moment_us):
             refusal = refusals.quotes_frozen(quote.quote_group)
         if refusal is not None:
             return refusal
-        judged: list[SideCommand] = []
-        for command in side_commands(quote, self._register):
-            verdict = self._judge_side(command, now_us)
-            if isinstance(verdict, Refusal):
-                return verdict
-            judged.append(verdict)
-        return judged
+        commands = side_commands(quote, self._register)
+        orders = sum(not isinstance(each, CancelOrder) for each in commands)
+        for command in commands:
+            refusal = self._judge_side(team, command, now_us, orders)
+            if refusal is not None:
+                return refusal
+            if not isinstance(command, CancelOrder):
+                orders = 0
+        return commands
 
-    def _judge_side(self, command: SideCommand, now_us: int) -> SideCommand | Refusal:
+    def _judge_side(self, team: TeamState, command: SideCommand, now_us: int, orders: int) -> Refusal | None:
+        """One side of a quote, which counts as ``orders`` towards the order rate."""
         if isinstance(command, NewOrder):
-            return self._judge_order(command, now_us) or command
-        if isinstance(command, AmendOrder):
-            return self._judge_amend(command, now_us)
-        return self._judge_cancel(command)
+            return self._judge_order(command, now_us, orders=orders)
+        if isinstance(command, CancelOrder):
+            refusal = self._judge_cancel(command)
+            return refusal if isinstance(refusal, Refusal) else None
+        order = self._register.get(command.order_id)
+        assert order is not None
+        assert command.quantity is not None
+        # What it has filled is of earlier quotes: its size is what is asked for now.
+        asked = command.quantity - order.filled_quantity
+        return self._judge_amended(team, command, order, now_us, asked, orders)
 
-    def _judge_order(self, order: NewOrder, now_us: int, dry: bool = False) -> Refusal | None:
+    def _judge_order(
+        self, order: NewOrder, now_us: int, dry: bool = False, orders: int = 1
+    ) -> Refusal | None:
         team = self._judge_team(order.account)
         if isinstance(team, Refusal):
             return team
@@ -291,7 +319,7 @@ class Admission:
         refusal = self._judge_numbers(order.instrument_id, order.quantity, order.price_ticks)
         if refusal is None and (order.terms is not None or self._exposure.reduce_only_orders):
             refusal = controls.judge_holdings(order)
-        return refusal or self._judge_role(team, order, order.quantity, now_us, dry)
+        return refusal or self._judge_role(team, order, order.quantity, now_us, dry, orders)
 
     def _judge_amend(self, amend: AmendOrder, now_us: int) -> AmendOrder | Refusal:
         team = self._judge_team(amend.account)
@@ -302,28 +330,38 @@ class Admission:
             return refusals.AMEND_FAILED
         if amend.quantity is None and amend.price_ticks is None and amend.stop_price_ticks is None:
             return refusals.NOTHING_TO_AMEND
-        return self._judge_amended(team, amend, order, now_us) or replace(
+        if order.command.all_terms.quote_group is not None:
+            return refusals.QUOTE_NOT_AMENDED
+        asked = order.quantity if amend.quantity is None else amend.quantity
+        return self._judge_amended(team, amend, order, now_us, asked) or replace(
             amend, instrument_id=order.command.instrument_id
         )
 
     def _judge_amended(
-        self, team: TeamState, amend: AmendOrder, order: OrderState, now_us: int
+        self,
+        team: TeamState,
+        amend: AmendOrder,
+        order: OrderState,
+        now_us: int,
+        asked: int,
+        orders: int = 1,
     ) -> Refusal | None:
+        """``asked`` is the size by which the order is judged."""
         instrument_id, increase = order.command.instrument_id, self._increase(amend)
         refusal = (
             self._judge_own_phase(instrument_id)
             or self._controls.judge_amend(amend, order, self._moment(instrument_id))
-            or self._judge_numbers(instrument_id, amend.quantity, amend.price_ticks)
+            or self._judge_numbers(instrument_id, asked, amend.price_ticks)
             or self._controls.judge_reduction(order.command, increase)
         )
         if refusal is not None:
             return refusal
         amended = replace(
             order.command,
-            quantity=order.quantity if amend.quantity is None else amend.quantity,
+            quantity=asked,
             price_ticks=order.price_ticks if amend.price_ticks is None else amend.price_ticks,
         )
-        return self._judge_role(team, amended, increase, now_us)
+        return self._judge_role(team, amended, increase, now_us, orders=orders)
 
     def _judge_cancel(self, cancel: CancelOrder) -> CancelOrder | Refusal:
         if not self._phases.rule.cancel:
@@ -372,11 +410,17 @@ class Admission:
         return refusals.price_out_of_band(instrument_id, price_ticks, band)
 
     def _judge_role(
-        self, team: TeamState, order: NewOrder, increase: int, now_us: int, dry: bool = False
+        self,
+        team: TeamState,
+        order: NewOrder,
+        increase: int,
+        now_us: int,
+        dry: bool = False,
+        orders: int = 1,
     ) -> Refusal | None:
         checks, phases = self._checks[team.role.name], self._phases
         phase = phases.market.phase if phases.is_plain else phases.of(order.instrument_id)
-        proposal = Proposal(order, increase, now_us, phase)
+        proposal = Proposal(order, increase, now_us, phase, orders)
         for check in checks.dry if dry else checks.live:
             refusal = check(proposal)
             if refusal is not None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from exchange.model.answers import OrderReport
-from exchange.model.commands import NewOrder, OrderTerms, Record, RegisterTeam
+from exchange.model.commands import CancelScope, NewOrder, OrderTerms, Record, RegisterTeam
 from exchange.model.order import OrderStatus
 from exchange.model.reasons import Refusal
 from exchange.model.roles import Role
@@ -46,11 +47,18 @@ class Orders(Protocol):
     def enter(self, record: Record) -> None: ...
     def get(self, order_id: int) -> OrderState | None: ...
     def by_client_id(self, account: int, client_order_id: str) -> KnownOrder | None: ...
-    def quoted(self, account: int, instrument_id: str, quote_group: str, side: Side) -> OrderState | None: ...
+    def quoted(self, account: int, instrument_id: str, quote_group: str, side: Side) -> OrderState | None:
+        """The order that is one side of a quote, unless its end was admitted or settled."""
+
+    def latest_limit(self, order_id: int) -> int | None:
+        """The limit in ticks that the order has once its amends in flight are through."""
+
     def most(self, order_id: int) -> int:
         """The largest total the order may come to, with its amends in flight: up to there it is reserved."""
 
     def amend_pending(self, record: Record) -> None: ...
+    def cancel_pending(self, order_id: int) -> None: ...
+    def cancels_pending(self, account: int | None, scopes: Iterable[CancelScope]) -> None: ...
     def report(self, order_id: int) -> OrderReport | None: ...
 
 

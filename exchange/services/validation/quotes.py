@@ -47,15 +47,17 @@ def side_commands(quote: Quote, orders: Orders) -> list[SideCommand]:
     )
     bid = _command(quote, Side.BUY, quote.bid, bid_order)
     ask = _command(quote, Side.SELL, quote.ask, ask_order)
-    old_ticks = None if bid_order is None else bid_order.price_ticks
+    # The price it has when its turn comes: an earlier quote may still be under way.
+    old_ticks = None if bid_order is None else orders.latest_limit(bid_order.order_id)
     rises = quote.bid is not None and (old_ticks is None or quote.bid.price_ticks > old_ticks)
     return [each for each in ((ask, bid) if rises else (bid, ask)) if each is not None]
 
 
 def _widest(rules: QuoteRules, doubled_mid: int) -> int | None:
-    if rules.max_spread_ppm is None:
-        return None
-    return max(doubled_mid * rules.max_spread_ppm // (2 * _MILLION), rules.max_spread_ticks)
+    ppm, ticks = rules.max_spread_ppm, rules.max_spread_ticks
+    if ppm is None:
+        return ticks
+    return max(doubled_mid * ppm // (2 * _MILLION), ticks or 0)
 
 
 def _command(

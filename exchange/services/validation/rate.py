@@ -18,7 +18,8 @@ class RateWindow:
     """Admits at most ``max_orders_per_second`` within any one second.
 
     What it lets pass counts, also if a later constraint refuses it; what it refuses itself does not, so that
-    a team that waits ``retry_after_ms`` gets through. What passed before a clock was set back counts as now.
+    a team that waits ``retry_after_ms`` gets through. So both sides of a quote pass together or not at all.
+    What passed before a clock was set back counts as now.
     """
 
     def __init__(self, row: OrderRate) -> None:
@@ -30,16 +31,20 @@ class RateWindow:
 
     def count(self, proposal: Proposal) -> Refusal | None:
         """Judge, and remember what passes."""
-        account, now_us = proposal.order.account, proposal.now_us
+        account, now_us, orders = proposal.order.account, proposal.now_us, proposal.orders
         passed = self._passed.get(account)
         if passed is None:
             passed = self._passed[account] = deque(maxlen=self._limit)
         elif passed and passed[-1] > now_us:
             for index, then_us in enumerate(passed):
                 passed[index] = min(then_us, now_us)
-        if len(passed) == self._limit and passed[0] > now_us - WINDOW_US:
-            return self._refuse(passed[0] + WINDOW_US - now_us)
-        passed.append(now_us)
+        excess = len(passed) + orders - self._limit
+        if excess > 0 and passed[excess - 1] > now_us - WINDOW_US:
+            return self._refuse(passed[excess - 1] + WINDOW_US - now_us)
+        if orders == 1:
+            passed.append(now_us)
+        else:
+            passed.extend((now_us,) * orders)
         return None
 
     def peek(self, proposal: Proposal) -> Refusal | None:

@@ -37,6 +37,12 @@ QUOTES_NOT_ALLOWED: Final = Refusal(
 QUOTE_EMPTY: Final = Refusal(
     Category.INVALID, Code.QUOTE_EMPTY, "A quote has a bid, an ask or both; cancel a quote to have neither"
 )
+QUOTE_NOT_AMENDED: Final = Refusal(
+    Category.INVALID,
+    Code.CONTROL_CONTRADICTION,
+    "The order is one side of a quote: quote anew to change it",
+    {"field": "quote_group"},
+)
 GAME_IS_OPEN: Final = Refusal(Category.CONFLICT, Code.INVALID_REQUEST, "The game is already open")
 
 

@@ -10,7 +10,13 @@ from exchange.model.reasons import Code
 from tests.support.api import ask, still_context
 
 PATHS = sorted({operation.path for operation in OPERATIONS})
-FILLED = {"order_id": "ORD_1", "instrument_id": "SPX", "team_id": "TEAM_1", "request_id": "req_1"}
+FILLED = {
+    "order_id": "ORD_1",
+    "instrument_id": "SPX",
+    "team_id": "TEAM_1",
+    "request_id": "req_1",
+    "quote_group": "default",
+}
 
 
 @pytest.mark.parametrize(
@@ -41,7 +47,7 @@ async def test_api_does_not_mistake_a_line_break_for_the_end(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("method", ["PUT", "TRACE", "BREW"])
+@pytest.mark.parametrize("method", ["LINK", "TRACE", "BREW"])
 async def test_api_answers_an_unknown_method_with_405(path: str, method: str) -> None:
     """Allow lists what the path takes: each method of the table, HEAD beside GET, and OPTIONS."""
     answer = await ask(build_api(still_context()), method, path.format_map(FILLED))

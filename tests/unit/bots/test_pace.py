@@ -47,6 +47,17 @@ def test_pace_is_used_up_to_its_limit() -> None:
     assert [pace.take() for _ in range(4)] == [True, True, True, False]
 
 
+def test_pace_takes_both_sides_of_a_quote_or_neither() -> None:
+    """Two at once need two places; more than there ever are never pass."""
+    time = Time()
+    pace = Pace(time, 3)
+    assert [pace.take(2), pace.take(2), pace.take(1), pace.take(0)] == [True, False, True, True]
+    time.now_s = 1.01
+    assert [pace.take(3), pace.take(1)] == [True, False]
+    time.now_s = 3.0
+    assert not pace.take(4)
+
+
 def test_role_limit_leaves_a_margin() -> None:
     """Four fifths of what the role allows, at least one; a larger limit changes nothing."""
     for role_limit, allowed in ((5, 4), (1, 1), (100, 6)):

@@ -32,26 +32,26 @@ def test_meter_takes_percentiles_of_the_last_latencies() -> None:
     assert figures.orders == bounds.DEMO_LATENCIES + 1
 
 
-async def test_metered_client_counts_orders_amends_refusals_and_trades() -> None:
+async def test_metered_client_counts_orders_quotes_refusals_and_trades() -> None:
     """A trade counts once, where its taker is told; a refusal has a latency too."""
     now_s = iter(range(1_000))
     meter = Meter()
-    async with http_exchange(game=GameConfig(preset="flow")) as running:
+    async with http_exchange(game=GameConfig(preset="small")) as running:
         app = running.exchange.api
         maker, taker = [
             MeteredClient(
-                InProcessTransport(app, (await register(InProcessTransport(app), name, "player")).api_key),
+                InProcessTransport(app, (await register(InProcessTransport(app), name, role)).api_key),
                 meter,
                 lambda: float(next(now_s)),
             )
-            for name in ("maker", "taker")
+            for name, role in (("maker", "market_maker"), ("taker", "hedge_fund"))
         ]
         async with maker, taker:
             for client in (maker, taker):
                 await client.subscribe("private")
-            order = await maker.sell("FLOW", 5, price=1.0, wait=WaitFor.SETTLEMENT)
-            await maker.amend(order.order_id, quantity=4)
-            await taker.buy("FLOW", 4, price=1.0, wait=WaitFor.SETTLEMENT)
+            await maker.sell("SPX", 5, price=4400.0, wait=WaitFor.SETTLEMENT)
+            await maker.quote("SPX", bid=(4398.0, 4), ask=(4402.0, 4))
+            await taker.buy("SPX", 4, price=4400.0, wait=WaitFor.SETTLEMENT)
             with pytest.raises(Rejected):
                 await taker.buy("NONE", 1, price=1.0)
             await _until_told(maker, taker)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from exchange.journal.records import decode_batch
-from exchange.model.answers import OrderAnswer
-from exchange.model.commands import NewOrder, SetPhase
+from exchange.model.answers import OrderAnswer, QuoteAnswer
+from exchange.model.commands import NewOrder, Quote, QuoteSide, SetPhase
 from exchange.model.reasons import Code, Refusal
 from exchange.model.types import Phase
 from exchange.pipeline.health import State
@@ -191,3 +191,46 @@ async def test_validate_waits_longer_only_when_asked(bench: Bench) -> None:
     await run_to_end(_stage(bench).run)
     assert pending.answer is None
     assert pending.durable
+
+
+def _quote(bid: int, ask: int) -> Quote:
+    return Quote(1, "X", "g", QuoteSide(1, bid), QuoteSide(2, ask), "req")
+
+
+async def test_validate_keeps_the_records_of_a_quote_together(bench: Bench) -> None:
+    """One batch of the journal, neighbours on the way to match, one answer once it is durable."""
+    bench.journal.automatic = False
+    quoted = bench.pending()
+    assert bench.orders.offer(Submission(order(1), bench.pending()))
+    assert bench.orders.offer(Submission(_quote(2, 3), quoted))
+    assert bench.orders.offer(Submission(order(4), bench.pending()))
+    bench.orders.close()
+    task = asyncio.create_task(_stage(bench).run())
+    await until(lambda: len(bench.journal.waiting) == 1)
+    assert bench.match_queue.empty()
+    assert bench.responses.statistics().completed == 0
+    bench.journal.release()
+    await task
+    (batch,) = bench.journal.durable
+    assert [record.sequence for record in decode_batch(batch)] == [1, 2, 3, 4]
+    assert isinstance(quoted.answer, QuoteAnswer)
+    assert (quoted.sequence, quoted.durable) == (3, True)
+    assert _matched_sizes(bench) == [1, 2, 3, 4]
+
+
+async def test_validate_answers_a_quote_that_is_refused_or_that_the_journal_lost(bench: Bench) -> None:
+    """A refusal of either side is the answer; a broken journal acknowledges nothing and passes nothing on."""
+    broken = Bench()
+    refused, lost = bench.pending(), broken.pending()
+    assert bench.orders.offer(Submission(_quote(SIZE_REFUSED, 1), refused))
+    bench.orders.close()
+    await run_to_end(_stage(bench).run)
+    assert isinstance(refused.answer, Refusal)
+    assert refused.answer.code == Code.ORDER_SIZE_OUT_OF_RANGE
+    broken.journal.broken = True
+    assert broken.orders.offer(Submission(_quote(1, 1), lost))
+    broken.orders.close()
+    await run_to_end(_stage(broken).run)
+    assert isinstance(lost.answer, Refusal)
+    assert lost.answer.code == Code.JOURNAL_FAILED
+    assert _matched_sizes(broken) == []

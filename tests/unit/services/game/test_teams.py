@@ -1,7 +1,15 @@
 import msgspec
 import pytest
 
-from exchange.model.commands import CancelOrders, DisableTeam, GuardOrders, Record, RegisterTeam, RotateKey
+from exchange.model.commands import (
+    CancelOrders,
+    DisableTeam,
+    GuardOrders,
+    Record,
+    RegisterTeam,
+    RotateKey,
+    SetProtection,
+)
 from exchange.model.reasons import Category, Code, Refusal
 from exchange.model.roles import Role
 from exchange.model.rules import GameRules
@@ -193,6 +201,21 @@ def test_state_tells_apart_what_differs() -> None:
     teams.disable(Record(3, NOW_US, DisableTeam(1, True, "late", "req")))
     states.append(msgspec.msgpack.encode(teams.state()))
     assert len(set(states)) == 4
+
+
+def test_protect_notes_the_groups_of_a_team() -> None:
+    """Set twice is one group, taken away none; the state hash shows it."""
+    teams = TeamRegistry(rules())
+    register(teams, asked("Alpha"))
+    groups, states = [], []
+    for group, fills in (("g", 1), ("g", 2), ("h", 1), ("g", None)):
+        teams.protect(Record(2, NOW_US, SetProtection(1, group, fills, None, 1, 0, "req")))
+        team = teams.by_account(1)
+        assert team is not None
+        groups.append(sorted(team.protected_groups))
+        states.append(msgspec.msgpack.encode(teams.state()))
+    assert groups == [["g"], ["g"], ["g", "h"], ["h"]]
+    assert len(set(states)) == 3
 
 
 @pytest.mark.parametrize("roles", [(MAKER, MAKER), (MAKER, Role(name="quoter", aliases=("market_maker",)))])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from exchange.model.answers import OrderReport
-from exchange.model.commands import AmendOrder, NewOrder, Record
+from exchange.model.commands import AmendOrder, CancelScope, NewOrder, OrderTerms, Record
 from exchange.model.order import IllegalTransition, OrderStatus
 from exchange.model.types import CancelReason, Side
 from exchange.services.orders.order import RegisterSnapshot
@@ -302,3 +303,77 @@ def test_snapshot_keeps_what_is_in_flight_and_what_was_forgotten() -> None:
     assert loaded.most(3) == 15
     _enter(loaded, 6, new_order(1, BUY, 1, 100, client_order_id="c6"))
     assert loaded.by_client_id(1, "c1") is None
+
+
+def _quoted(order_id: int, side: Side = BUY, group: str = "g") -> Record:
+    order = replace(new_order(1, side, 10, 100), terms=OrderTerms(quote_group=group))
+    return Record(order_id, 0, order)
+
+
+def _side(register: OrderRegister, side: Side = BUY, group: str = "g") -> int | None:
+    order = register.quoted(1, "X", group, side)
+    return None if order is None else order.order_id
+
+
+def test_quoted_is_the_order_of_a_side_until_it_ends() -> None:
+    """By team, instrument, group and side; filled, cancelled or about to be it is none."""
+    register = OrderRegister()
+    for record in (_quoted(1), _quoted(2, SELL), _quoted(3, BUY, "other")):
+        register.enter(record)
+        register.acknowledge(record.sequence)
+    assert (_side(register), _side(register, SELL), _side(register, BUY, "other")) == (1, 2, 3)
+    assert register.quoted(2, "X", "g", BUY) is None
+    assert register.quoted(1, "Y", "g", BUY) is None
+    register.fill(1, 100, 10, 0, 5)
+    register.cancel(2, CancelReason.REQUESTED, 5)
+    register.cancel_pending(3)
+    assert (_side(register), _side(register, SELL), _side(register, BUY, "other")) == (None, None, None)
+
+
+def test_quoted_forgets_an_old_order_without_the_new_one() -> None:
+    """The end of an order whose cancel was under way does not take its successor along."""
+    register = OrderRegister()
+    register.enter(_quoted(1))
+    register.acknowledge(1)
+    register.cancel_pending(1)
+    register.enter(_quoted(3))
+    assert _side(register) == 3
+    register.cancel(1, CancelReason.REQUESTED, 5)
+    assert _side(register) == 3
+
+
+@pytest.mark.parametrize(
+    ("account", "scope", "left"),
+    [
+        (1, CancelScope(), set()),
+        (None, CancelScope(), set()),
+        (2, CancelScope(), {1, 2, 3}),
+        (1, CancelScope(side=SELL), {1, 3}),
+        (1, CancelScope(quote_group="g"), {3}),
+        (1, CancelScope(label="l"), {1, 2, 3}),
+        (1, CancelScope("Y"), {1, 2, 3}),
+    ],
+)
+def test_cancels_pending_ends_the_quotes_within(
+    account: int | None, scope: CancelScope, left: set[int]
+) -> None:
+    """What match will cancel is no order to amend any more, and nothing else is touched."""
+    register = OrderRegister()
+    for record in (_quoted(1), _quoted(2, SELL), _quoted(3, BUY, "other")):
+        register.enter(record)
+    register.cancels_pending(account, (CancelScope("Z"), scope))
+    found = {_side(register), _side(register, SELL), _side(register, BUY, "other")} - {None}
+    assert found == left
+
+
+def test_latest_limit_is_that_of_the_last_amend_under_way() -> None:
+    """An amend without price keeps what the one before it says; settled, the order itself says it."""
+    register = OrderRegister()
+    _opened(register, 1)
+    before = register.latest_limit(1)
+    register.amend_pending(_amend(2, 1, None, 105))
+    register.amend_pending(_amend(3, 1, 7))
+    assert (before, register.latest_limit(1)) == (100, 105)
+    register.amend_pending(_amend(4, 1, None, 103))
+    register.amend_settled(_amend(2, 1, None, 105), applied=True)
+    assert register.latest_limit(1) == 103

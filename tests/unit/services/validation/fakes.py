@@ -1,11 +1,20 @@
 """Stand-ins for what admission needs, and short ways to say what a test sends."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 
 import msgspec
 
 from exchange.model.answers import OrderReport
-from exchange.model.commands import AmendOrder, CancelOrder, NewOrder, OrderTerms, Record, RegisterTeam
+from exchange.model.commands import (
+    AmendOrder,
+    CancelOrder,
+    CancelScope,
+    NewOrder,
+    OrderTerms,
+    Record,
+    RegisterTeam,
+)
 from exchange.model.instrument import Instrument
 from exchange.model.order import OrderStatus
 from exchange.model.roles import AnyConstraint, Role
@@ -25,6 +34,7 @@ class FakeOrder(msgspec.Struct):
     status: OrderStatus
     price_ticks: int | None
     quantity: int
+    filled_quantity: int = 0
 
 
 class FakeOrders:
@@ -34,6 +44,7 @@ class FakeOrders:
         self.orders: dict[int, FakeOrder] = {}
         self.amends: list[Record] = []
         self.forgotten: set[int] = set()
+        self.ended: set[int] = set()
 
     def enter(self, record: Record) -> None:
         command = record.command
@@ -55,6 +66,33 @@ class FakeOrders:
             if (order.command.account, order.command.client_order_id) == (account, client_order_id):
                 return order
         return None
+
+    def quoted(self, account: int, instrument_id: str, quote_group: str, side: Side) -> FakeOrder | None:
+        for order in self.orders.values():
+            command = order.command
+            named = (command.account, command.instrument_id, command.all_terms.quote_group, command.side)
+            if named == (account, instrument_id, quote_group, side) and order.order_id not in self.ended:
+                return order
+        return None
+
+    def latest_limit(self, order_id: int) -> int | None:
+        price_ticks = self.orders[order_id].price_ticks
+        for record in self.amends:
+            amend = record.command
+            assert isinstance(amend, AmendOrder)
+            if amend.order_id == order_id and amend.price_ticks is not None:
+                price_ticks = amend.price_ticks
+        return price_ticks
+
+    def cancel_pending(self, order_id: int) -> None:
+        self.ended.add(order_id)
+
+    def cancels_pending(self, account: int | None, scopes: Iterable[CancelScope]) -> None:
+        for order in self.orders.values():
+            if account in (None, order.command.account) and any(
+                each.covers(order.command) for each in scopes
+            ):
+                self.ended.add(order.order_id)
 
     def most(self, order_id: int) -> int:
         totals = [self.orders[order_id].quantity]
@@ -139,13 +177,17 @@ class FakeExposure:
 
 
 class FakeMarket:
-    """Bands that a test sets; no band where it sets none."""
+    """Bands and frozen groups that a test sets; none where it sets none."""
 
     def __init__(self) -> None:
         self.bands: dict[str, tuple[int, int]] = {}
+        self.frozen: dict[tuple[int, str], int] = {}
 
     def band(self, instrument_id: str) -> tuple[int, int] | None:
         return self.bands.get(instrument_id)
+
+    def is_frozen(self, account: int, quote_group: str, now_us: int) -> bool:
+        return now_us < self.frozen.get((account, quote_group), 0)
 
 
 def instruments(tick_size: str = "0.01") -> tuple[Instrument, ...]:

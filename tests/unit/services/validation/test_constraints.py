@@ -15,6 +15,7 @@ from exchange.model.roles import (
     PortfolioLimit,
     PositionLimit,
     PriceRange,
+    QuoteRules,
     Role,
     TradingWindow,
 )
@@ -368,3 +369,36 @@ def test_compile_role_refuses_a_row_that_makes_no_sense(make: Callable[[], Any],
     """The organiser is told the role and what is wrong when the config loads, not when an order comes."""
     with pytest.raises(ValueError, match=rf"role trader: .*{named}"):
         compile_role(Role(name="trader", constraints=(make(),)), INSTRUMENTS, FakeExposure())
+
+
+NEVER_QUOTED: list[tuple[QuoteRules, AnyConstraint | None, str]] = [
+    (QuoteRules(min_quantity=0), None, "min_quantity"),
+    (QuoteRules(max_spread_ppm=-1), None, "max_spread_ppm"),
+    (QuoteRules(max_spread_ticks=0), None, "max_spread_ticks"),
+    (QuoteRules(), NoTwoSided(), "no_two_sided"),
+    (QuoteRules(), OrderRate(max_orders_per_second=1), "order_rate"),
+    (QuoteRules(min_quantity=6), OrderSize(max_size=5), "min_quantity"),
+    (QuoteRules(), OrderTypeAllowed(allowed_types=(OrderType.MARKET,)), "order_type_allowed"),
+]
+
+
+@pytest.mark.parametrize(("quotes", "row", "named"), NEVER_QUOTED)
+def test_compile_role_refuses_quotes_that_nobody_could_send(
+    quotes: QuoteRules, row: AnyConstraint | None, named: str
+) -> None:
+    """A role that may quote, and beside it a rule that forbids every quote; each alone is fine."""
+    rows = () if row is None else (row,)
+    with pytest.raises(ValueError, match=rf"role trader: .*{named}"):
+        compile_role(Role(name="trader", constraints=rows, quotes=quotes), INSTRUMENTS, FakeExposure())
+    compile_role(Role(name="trader", constraints=rows), INSTRUMENTS, FakeExposure())
+
+
+def test_compile_role_takes_quotes_beside_what_leaves_room_for_them() -> None:
+    """The least of each that lets a quote through."""
+    rows = (
+        OrderRate(max_orders_per_second=2),
+        OrderSize(max_size=5),
+        OrderTypeAllowed(allowed_types=(OrderType.LIMIT,)),
+    )
+    quotes = QuoteRules(min_quantity=5, max_spread_ppm=0, max_spread_ticks=1)
+    compile_role(Role(name="trader", constraints=rows, quotes=quotes), INSTRUMENTS, FakeExposure())

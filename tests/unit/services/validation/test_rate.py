@@ -1,4 +1,5 @@
 import pytest
+from msgspec.structs import replace
 
 from exchange.model.reasons import Category, Code
 from exchange.model.roles import OrderRate
@@ -85,3 +86,30 @@ def test_peek_after_a_clock_was_set_back_agrees_with_count() -> None:
     assert peeked is not None
     assert peeked.retry_after_ms == 1000
     assert window.count(at(0)) == peeked
+
+
+@pytest.mark.parametrize(
+    ("limit", "counts", "passed"),
+    [
+        (2, [2, 1], [True, False]),
+        (3, [2, 2, 1], [True, False, True]),
+        (3, [1, 2, 0, 1], [True, True, True, False]),
+        (2, [0, 0, 0, 2], [True, True, True, True]),
+    ],
+)
+def test_count_takes_the_sides_of_a_quote_together(limit: int, counts: list[int], passed: list[bool]) -> None:
+    """Two pass or none; a second side that was counted with the first counts for nothing."""
+    window = RateWindow(OrderRate(max_orders_per_second=limit))
+    assert [window.count(replace(at(0), orders=orders)) is None for orders in counts] == passed
+
+
+def test_count_says_when_both_sides_of_a_quote_may_come_back() -> None:
+    """Not when one place is free, but when two are."""
+    window = RateWindow(OrderRate(max_orders_per_second=2))
+    assert window.count(at(0)) is None
+    assert window.count(at(300_000)) is None
+    for now_us, retry_after_ms in ((500_000, 800), (1_100_000, 200)):
+        refusal = window.count(replace(at(now_us), orders=2))
+        assert refusal is not None
+        assert refusal.retry_after_ms == retry_after_ms
+    assert window.count(replace(at(1_300_000), orders=2)) is None
