@@ -6,7 +6,13 @@ import msgspec
 import pytest
 
 from exchange.base.bounds import MAX_PROTECTION_FILLS
-from exchange.engine.protection import FOR_EVER, Counted, Protection
+from exchange.engine.protection import (
+    FOR_EVER,
+    Counted,
+    Protection,
+    Protections,
+    ProtectionsSnapshot,
+)
 from exchange.engine.venue import Venue
 from exchange.model.commands import (
     AmendOrder,
@@ -223,3 +229,20 @@ def test_protection_remembers_a_bounded_number_of_fills() -> None:
     assert [protection.count(0, 1) for _ in range(MAX_PROTECTION_FILLS)].index(
         True
     ) == MAX_PROTECTION_FILLS - 1
+
+
+def test_protection_that_is_loaded_counts_and_keeps_out_as_before() -> None:
+    """The fills within the window, their lots, the freeze and the orders that are watched."""
+    floor = Floor(
+        _set(fills=3, lots=9), _set(fills=1, group="h"), _side(SELL, 101), _side(SELL, 102, group="h")
+    )
+    floor.at(10, _take(BUY, 101, 4))
+    floor.at(20, _take(BUY, 101, 1))
+    loaded = Protections()
+    encoded = msgspec.json.encode(floor.venue.snapshot().protections)
+    loaded.load(msgspec.json.decode(encoded, type=ProtectionsSnapshot))
+    assert msgspec.json.encode(loaded.state()) == msgspec.json.encode(floor.venue._protections.state())
+    watched = loaded.of(MAKER, "g")
+    assert watched is not None
+    assert watched.counted(20) == Counted(2, 5)
+    assert watched.count(30, 4), "4 lots more are 9"

@@ -12,6 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from exchange.journal.records import decode_batches
+from exchange.model.answers import QuoteAnswer
 from exchange.model.commands import (
     CancelOrders,
     CancelScope,
@@ -20,8 +21,11 @@ from exchange.model.commands import (
     GuardOrders,
     NoteConfiguration,
     OrderTerms,
+    Quote,
+    QuoteSide,
     Record,
     SetPhase,
+    SetProtection,
 )
 from exchange.model.rules import GameRules
 from exchange.model.types import CancelReason, Phase, Side
@@ -32,7 +36,7 @@ from tests.support.sameness import Comparison
 from tests.support.session import PRICES, ROLES, Session
 
 COMMANDS = 250
-SEEDS = (1, 2, 4)
+SEEDS = (1, 2, 7)
 
 SAVED: Final = {
     "Admission": {"_sequence", "_timestamp_us", "_phases"},
@@ -42,11 +46,21 @@ SAVED: Final = {
     "Exposure": {"_accounts", "reduce_only_orders"},
     "Ledger": {"_accounts", "_house"},
     "MarketPhases": {"market", "instruments", "rule", "is_plain"},
-    "Venue": {"_phases", "_counters", "_books", "_matchers", "_expiries", "_protections", "_now_us"},
+    "Venue": {
+        "_phases",
+        "_counters",
+        "_books",
+        "_matchers",
+        "_expiries",
+        "_protections",
+        "_protected",
+        "_now_us",
+    },
     "Book": {"bids", "asks", "by_account", "last_trade_ticks", "has_auction_only", "stops"},
     "StopBook": {"orders", "by_account", "_buys", "_sells", "_reached"},
     "Expiries": {"_heap"},
     "Protections": {"_groups", "orders"},
+    "Protection": {"settings", "frozen_until_us", "_recent", "_lots"},
     "Tapes": {"_by_instrument", "_is_closed"},
     "Tape": {"last_ticks", "last_quantity", "series", "session"},
     "CandleSeries": {"_candles", "gone_us"},
@@ -100,7 +114,7 @@ FIXED: Final = {
 
 
 SHARED: Final = {
-    *(("Admission", "_phases"), ("Ledger", "_house"), ("Matcher", "book")),
+    *(("Admission", "_phases"), ("Ledger", "_house"), ("Matcher", "book"), ("Protections", "orders")),
     *(("Matcher", "_asks"), ("Matcher", "_bids"), ("Matcher", "_by_account")),
     *(("Matcher", "stops"), ("Matcher", "counters")),
 }
@@ -108,6 +122,7 @@ SHARED: Final = {
 ELSEWHERE: Final = {
     *(("OrderRegister", "_amends"), ("OrderRegister", "_amends_of"), ("_Team", "gone")),
     *(("StopBook", "_reached"), ("CandleSeries", "gone_us"), ("Tapes", "_is_closed")),
+    *(("Protection", each) for each in ("settings", "frozen_until_us", "_recent", "_lots")),
 }
 """Empty between two commands of a replay, or after so short a game; tests of their own save them."""
 
@@ -133,6 +148,7 @@ async def _play(seed: int) -> Played:
         await running.execute(GuardOrders(1, CancelReason.DISCONNECTED, True, "r"))
         await running.execute(CancelOrders(2, (CancelScope(),), CancelReason.OPERATOR, "r"))
         await _reduce_only(running)
+        await _protected_quote(running)
         path.submit_system(SetPhase(Phase.HALTED, "one of them", "SPY"))
         path.submit_system(SetPhase(Phase.HALTED, "all"))
         path.submit_system(SetPhase(Phase.REOPENING, "all"))
@@ -143,6 +159,17 @@ async def _play(seed: int) -> Played:
         rules = journal_rules(running.journal)
         assert rules is not None
         return Played(rules, list(decode_batches(running.journal.read())))
+
+
+async def _protected_quote(running: Floor) -> None:
+    """A quote far from everything, in a group that is watched."""
+    account, middle = 4, PRICES["SPX"]
+    await running.execute(DisableTeam(account, False, "back", "r"))
+    await running.execute(CancelOrders(account, (CancelScope(),), CancelReason.OPERATOR, "r"))
+    await running.execute(SetProtection(account, "a", 5, None, 10**9, 0, "r"))
+    bid, ask = QuoteSide(middle - 90, 1), QuoteSide(middle + 90, 1)
+    answer = await running.execute(Quote(account, "SPX", "a", bid, ask, "r"))
+    assert isinstance(answer, QuoteAnswer)
 
 
 async def _reduce_only(running: Floor) -> None:
