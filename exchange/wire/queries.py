@@ -118,6 +118,7 @@ class OrdersQuery(PageQuery, frozen=True, kw_only=True):
     instrument_id: OfInstrument | UnsetType = UNSET
     side: OfSide | UnsetType = UNSET
     client_order_id: OfClientOrderId | UnsetType = UNSET
+    label: OfLabel | UnsetType = UNSET
     after: OrderCursor | UnsetType = UNSET
 
 

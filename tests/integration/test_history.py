@@ -52,11 +52,11 @@ async def market() -> AsyncIterator[Market]:
 
 
 async def test_orders_are_filtered(market: Market) -> None:
-    """By state, instrument, side, client order id and time of acceptance, alone or together."""
+    """By state, instrument, side, client order id, label and time of acceptance, alone or together."""
     first = await market.trade(client_order_id="first")
     second = await market.trade("SPY", 440.0)
     resting = await market.fund.sell("SPX", 1, price=4500.0)
-    gone = await market.fund.sell("SPX", 1, price=4510.0)
+    gone = await market.fund.sell("SPX", 1, price=4510.0, label="far")
     await market.fund.cancel(gone.order_id)
     everything = [gone, resting, second, first]
     for query, found in (
@@ -70,6 +70,8 @@ async def test_orders_are_filtered(market: Market) -> None:
         ({"status": "all", "side": "sell", "limit": "1"}, [gone]),
         ({"status": "all", "client_order_id": "first"}, [first]),
         ({"status": "open", "client_order_id": "first"}, []),
+        ({"status": "all", "label": "far"}, [gone]),
+        ({"label": "far"}, []),
         ({"status": "all", "from": second.timestamp, "to": gone.timestamp}, [resting, second]),
     ):
         answer = (await market.get("/exchange/orders", **query)).json()["data"]

@@ -46,7 +46,12 @@ class Market:
         await self.maker.sell(instrument_id, 1, price=price, wait=WaitFor.SETTLEMENT)
         client_order_id = f"c{number}"
         return await self.fund.buy(
-            instrument_id, 1, price=price, wait=WaitFor.SETTLEMENT, client_order_id=client_order_id
+            instrument_id,
+            1,
+            price=price,
+            wait=WaitFor.SETTLEMENT,
+            client_order_id=client_order_id,
+            label=f"l{number % 3}",
         )
 
     async def project(self) -> None:
@@ -115,6 +120,7 @@ async def test_pages_go_on_beyond_memory(market: Market) -> None:
         each.order_id for each in reversed(bought[::3])
     ]
     assert await orders(status="all", client_order_id="c4") == [bought[4].order_id]
+    assert await orders(status="all", label="l2") == [each.order_id for each in reversed(bought[2::3])]
     assert await orders(status="all", **{"from": bought[2].timestamp, "to": bought[5].timestamp}) == [
         each.order_id for each in (bought[4], bought[3], bought[2])
     ]

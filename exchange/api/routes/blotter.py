@@ -114,7 +114,13 @@ async def _find_past(context: ApiContext, call: AnyCall) -> Order | None:
 def _past_orders(query: OrdersQuery, account: int, wanted: OrdersWanted, witness: int) -> Asked:
     final = _FINAL.get(query.status)
     return Asked(
-        equal=_columns(account, query.instrument_id, query.side, client_order_id=query.client_order_id),
+        equal=_columns(
+            account,
+            query.instrument_id,
+            query.side,
+            client_order_id=query.client_order_id,
+            label=query.label,
+        ),
         limit=query.limit + 1,
         witness=witness,
         after=wanted.after,
@@ -147,7 +153,8 @@ def _columns(
 
 def _orders_wanted(query: OrdersQuery) -> OrdersWanted:
     status, final = query.status, _FINAL.get(query.status)
-    instrument_id, side, client_order_id = query.instrument_id, query.side, query.client_order_id
+    instrument_id, side, label = query.instrument_id, query.side, query.label
+    client_order_id = query.client_order_id
 
     def matches(order: Order) -> bool:
         command = order.command
@@ -156,6 +163,7 @@ def _orders_wanted(query: OrdersQuery) -> OrdersWanted:
             and (instrument_id is UNSET or command.instrument_id == instrument_id)
             and (side is UNSET or command.side is side)
             and (client_order_id is UNSET or command.client_order_id == client_order_id)
+            and (label is UNSET or command.all_terms.label == label)
         )
 
     return OrdersWanted(
