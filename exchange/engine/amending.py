@@ -110,7 +110,10 @@ def _replace(
     has_ended = False
     if crosses:
         mode = matcher.prevention if terms is None else terms.self_trade_prevention or matcher.prevention
-        aggressor = Aggressor(order_id, account, side, price, entry, quantity, remaining, mode, True)
+        extra_places = matcher.counters.extra_places
+        aggressor = Aggressor(
+            order_id, account, side, price, entry, quantity, remaining, mode, extra_places, True
+        )
         matcher.take(aggressor, events)
         quantity, remaining, has_ended = aggressor.quantity, aggressor.remaining, aggressor.has_ended
     events.append(

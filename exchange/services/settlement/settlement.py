@@ -205,7 +205,10 @@ class Settlement:
         order = self._register.get(order_id)
         assert order is not None
         command = order.command
-        self._exposure.release(command.account, command.instrument_id, command.side, freed)
+        account, instrument_id, side = command.account, command.instrument_id, command.side
+        self._exposure.release(account, instrument_id, side, freed)
+        if order.status is _FILLED:
+            self._exposure.ended(account, instrument_id, side, command.can_rest, command.terms)
         return self._amendment(record, order, is_self_trade=True)
 
     def _traded(self, record: Record, event: Traded, told: list[AnyPrivateEvent]) -> None:
