@@ -194,7 +194,7 @@ def test_decrement_gives_back_what_no_amend_in_flight_may_use() -> None:
 
 
 def test_amend_whose_total_was_lowered_to_what_it_traded_fills_the_order() -> None:
-    """An amend to 6 trades 3 and loses 3 to self-trade prevention: nothing is left open, resting or reserved."""
+    """An amend to 6 trades 3 and loses 3 to self-trade prevention: nothing is left open or reserved."""
     desk = Desk()
     desk.rest(new_order(2, SELL, 3, 101))
     desk.rest(new_order(1, BUY, 2, 100))
