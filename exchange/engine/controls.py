@@ -86,8 +86,9 @@ def _aggressor(
     matcher: Matcher, order_id: int, order: NewOrder, price_ticks: int, quantity: int, sequence: int
 ) -> Aggressor:
     mode = order.all_terms.self_trade_prevention or matcher.prevention
-    entry = matcher.entry(order.side, price_ticks, sequence)
-    return Aggressor(order_id, order.account, order.side, price_ticks, entry, quantity, quantity, mode)
+    side, account, extra_places = order.side, order.account, matcher.counters.extra_places
+    entry = matcher.entry(side, price_ticks, sequence)
+    return Aggressor(order_id, account, side, price_ticks, entry, quantity, quantity, mode, extra_places)
 
 
 def _trade(

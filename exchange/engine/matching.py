@@ -52,7 +52,8 @@ class VenueCounters(msgspec.Struct, array_like=True):
 class Aggressor(msgspec.Struct, gc=False):
     """An order while it takes. ``quantity`` is its total, ``is_amend`` that it was in the book before.
 
-    ``has_ended``: it met an order of its own account and goes no further.
+    ``extra_places`` are those that were taken when it got its own. ``has_ended``: it met an order of its own
+    account and goes no further.
     """
 
     order_id: int
@@ -63,6 +64,7 @@ class Aggressor(msgspec.Struct, gc=False):
     quantity: int
     remaining: int
     mode: SelfTradePrevention
+    extra_places: int
     is_amend: bool = False
     has_ended: bool = False
 
@@ -125,9 +127,8 @@ class Matcher:
             if not remaining:
                 return events
             if heap and heap[0] + entry < CROSSING:
-                met = Aggressor(
-                    order_id, account, side, price_ticks, entry, quantity, remaining, self.prevention
-                )
+                extra, mode = place - order_id, self.prevention
+                met = Aggressor(order_id, account, side, price_ticks, entry, quantity, remaining, mode, extra)
                 self._meet_own(met, events)
                 quantity, remaining = met.quantity, met.remaining
                 if not remaining:
@@ -288,8 +289,10 @@ class Matcher:
                 aggressor.has_ended = True
             if aggressor.has_ended:
                 return
+            # The icebergs it meets from here on stand behind those it has met.
+            refilled = self.counters.extra_places - aggressor.extra_places
             aggressor.remaining = self._match(
-                aggressor.entry,
+                aggressor.entry + refilled,
                 aggressor.order_id,
                 aggressor.account,
                 aggressor.side,

@@ -217,7 +217,7 @@ class OracleVenue:
         if command.phase is Phase.CLOSED:
             events += self._cancel_where(
                 CancelReason.MARKET_CLOSE,
-                lambda order: not self._keeps_overnight or order.time_in_force is TimeInForce.DAY,
+                lambda order: not self._keeps_overnight or _ends_with_the_day(order),
             )
         if command.phase not in (Phase.OPENING_AUCTION, Phase.CONTINUOUS, Phase.CLOSING_AUCTION):
             return events
@@ -439,6 +439,8 @@ class OracleVenue:
         order = self._find(command.account, command.order_id)
         if order is None:
             return self._amend_stop(command)
+        if command.stop_price_ticks is not None or order.auction_only:
+            return [AmendRefused(order.order_id)]
         price_ticks = command.price_ticks or order.price_ticks
         quantity = command.quantity or order.quantity
         if quantity <= order.filled:
@@ -652,3 +654,8 @@ def _is_named(scope: CancelScope, order: NewOrder) -> bool:
         and scope.side in (None, order.side)
         and scope.label in (None, order.all_terms.label)
     )
+
+
+def _ends_with_the_day(order: NewOrder) -> bool:
+    is_for_one_auction = not (order.can_rest or order.order_type.is_stop)
+    return is_for_one_auction or order.time_in_force is TimeInForce.DAY

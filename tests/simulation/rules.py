@@ -34,7 +34,7 @@ ORDER_QUEUE = 24
 _SMALL = {
     "exchange.pipeline.path.STAGE_QUEUE_CAPACITY": 5,
     "exchange.engine.auction.AUCTION_SLICE": 3,
-    "exchange.engine.venue.AUCTION_SLICE": 3,
+    "exchange.engine.endings.AUCTION_SLICE": 3,
     "exchange.pipeline.hub.CONNECTION_BUFFER_MESSAGES": 60,
     "exchange.engine.matching.MAX_DEAD_ENTRIES": 2,
     "exchange.engine.book.MAX_DEAD_ENTRIES": 2,
