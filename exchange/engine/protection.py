@@ -154,10 +154,10 @@ class Protections:
 
     def snapshot(self) -> ProtectionsSnapshot:
         """Everything, to be encoded before the next command: it is not a copy."""
-        return [
-            protection.snapshot([each for each, own in self.orders.items() if own == group])
-            for group, protection in self._groups.items()
-        ]
+        orders: dict[Group, list[int]] = {group: [] for group in self._groups}
+        for order_id, group in self.orders.items():
+            orders[group].append(order_id)
+        return [protection.snapshot(orders[group]) for group, protection in self._groups.items()]
 
     def load(self, snapshot: ProtectionsSnapshot) -> None:
         """Take over a snapshot."""

@@ -112,7 +112,7 @@ class Controls:
         if (time_in_force is _T.FOK and moment.is_call) or (
             time_in_force is _T.AT_THE_OPEN and moment.phase is not Phase.PRE_OPEN
         ):
-            return refusals.time_in_force_not_in_phase(order, moment.phase)
+            return refusals.time_in_force_not_in_phase(order, moment.phase, moment.is_call)
         if time_in_force is _GTC and self._closes is not None:
             return refusals.rests_past_close(order)
         return None

@@ -11,7 +11,9 @@ from typing import Final
 from exchange.base.bounds import MAX_EXPIRY_US, MAX_PRICE_TICKS, MAX_QUANTITY, MAX_STOP_ORDERS
 from exchange.model.commands import NewOrder
 from exchange.model.reasons import Category, Code, Refusal, amend_failed, cancel_failed
-from exchange.model.types import Phase
+from exchange.model.types import Phase, TimeInForce
+
+_BATCHED: Final = "in an instrument that trades in batch auctions"
 
 CANCEL_FAILED: Final = cancel_failed()
 AMEND_FAILED: Final = amend_failed()
@@ -152,13 +154,15 @@ def time_in_force_not_allowed(order: NewOrder) -> Refusal:
     )
 
 
-def time_in_force_not_in_phase(order: NewOrder, phase: Phase) -> Refusal:
-    """Fill-or-kill in a call, at-the-open at any other time."""
+def time_in_force_not_in_phase(order: NewOrder, phase: Phase, is_call: bool) -> Refusal:
+    """Fill-or-kill in a call, at-the-open at any other time than before the opening."""
     time_in_force = order.time_in_force.value
+    is_batched = is_call and phase is Phase.CONTINUOUS and order.time_in_force is TimeInForce.FOK
+    when = _BATCHED if is_batched else f"while the market is {phase.value}"
     return Refusal(
         Category.INVALID,
         Code.TIME_IN_FORCE_NOT_ALLOWED,
-        f"An order cannot be {time_in_force} while the market is {phase.value}",
+        f"An order cannot be {time_in_force} {when}",
         {"time_in_force": time_in_force, "phase": phase.value},
     )
 
@@ -191,11 +195,12 @@ def expires_at_out_of_range(expires_at_us: int, now_us: int) -> Refusal:
 
 
 def post_only_not_allowed(phase: Phase) -> Refusal:
-    """In a call nobody knows who will have been first."""
+    """In a call, to which ``phase`` belongs, nobody knows who will have been first."""
+    when = _BATCHED if phase is Phase.CONTINUOUS else f"while the market is {phase.value}"
     return Refusal(
         Category.CONFLICT,
         Code.POST_ONLY_NOT_ALLOWED,
-        f"An order cannot be post-only while the market is {phase.value}",
+        f"An order cannot be post-only {when}",
         {"phase": phase.value},
     )
 

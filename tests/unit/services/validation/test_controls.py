@@ -12,7 +12,7 @@ from exchange.model.answers import OrderAnswer
 from exchange.model.commands import AmendOrder, AnyCommand, NewOrder, OrderTerms, Record, SetPhase
 from exchange.model.order import OrderStatus
 from exchange.model.reasons import Category, Code, Refusal
-from exchange.model.rules import Closing, ClosingCancels, GameRules
+from exchange.model.rules import BatchAuctions, Closing, ClosingCancels, GameRules
 from exchange.model.schedule import DayPhase, Schedule
 from exchange.model.types import OrderType, Phase, PostOnly, SelfTradePrevention, Side, TimeInForce
 from exchange.services.game.teams import TeamRegistry
@@ -249,6 +249,20 @@ def test_post_only_order_keeps_its_price_in_a_call() -> None:
     refusal = gate.refusal(amend(order_id, price_ticks=1001))
     assert (refusal.category, refusal.code) == (Category.CONFLICT, Code.POST_ONLY_NOT_ALLOWED)
     assert gate.code(amend(order_id, quantity=4)) is None
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        new_order(time_in_force=TimeInForce.FOK),
+        new_order(terms=OrderTerms(post_only=PostOnly.REFUSE)),
+    ],
+)
+def test_refusal_between_batch_auctions_says_so(order: NewOrder) -> None:
+    """The market is continuous, and so are other instruments: that would explain nothing."""
+    gate = Gate(replace(rules(), batch_auctions=BatchAuctions(interval_ms=100)))
+    message = gate.refusal(order).message
+    assert message.endswith("in an instrument that trades in batch auctions")
 
 
 def test_amend_of_nothing_is_no_amend() -> None:
