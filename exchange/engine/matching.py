@@ -50,8 +50,10 @@ class VenueCounters(msgspec.Struct, array_like=True):
 
 
 class Aggressor(msgspec.Struct, gc=False):
-    """An order while it takes. ``quantity`` is its total, ``is_amend`` that it was in the book before.
+    """An order while it takes. ``quantity`` is its total; ``counted_ticks`` is the price at which its lots
+    count so far: another than its own where it is amended, which is told last.
 
+    ``places``: the extra places that were taken when its own was given, ``entry``.
     ``has_ended``: it met an order of its own account and goes no further.
     """
 
@@ -63,7 +65,8 @@ class Aggressor(msgspec.Struct, gc=False):
     quantity: int
     remaining: int
     mode: SelfTradePrevention
-    is_amend: bool = False
+    places: int
+    counted_ticks: int
     has_ended: bool = False
 
 
@@ -125,8 +128,18 @@ class Matcher:
             if not remaining:
                 return events
             if heap and heap[0] + entry < CROSSING:
+                places = place - order_id
                 met = Aggressor(
-                    order_id, account, side, price_ticks, entry, quantity, remaining, self.prevention
+                    order_id,
+                    account,
+                    side,
+                    price_ticks,
+                    entry,
+                    quantity,
+                    remaining,
+                    self.prevention,
+                    places,
+                    price_ticks,
                 )
                 self._meet_own(met, events)
                 quantity, remaining = met.quantity, met.remaining
@@ -289,7 +302,8 @@ class Matcher:
             if aggressor.has_ended:
                 return
             aggressor.remaining = self._match(
-                aggressor.entry,
+                # Icebergs that it refilled before it met its own have taken the places after its own.
+                aggressor.entry + self.counters.extra_places - aggressor.places,
                 aggressor.order_id,
                 aggressor.account,
                 aggressor.side,
@@ -310,19 +324,17 @@ class Matcher:
             return
         aggressor.remaining -= own_left
         aggressor.quantity -= own_left
-        if not aggressor.is_amend:
-            # An amend tells its new total itself.
-            events.append(
-                Decremented(
-                    aggressor.order_id,
-                    self._instrument_id,
-                    aggressor.side,
-                    aggressor.price_ticks,
-                    own_left,
-                    aggressor.quantity,
-                    aggressor.remaining,
-                )
+        events.append(
+            Decremented(
+                aggressor.order_id,
+                self._instrument_id,
+                aggressor.side,
+                aggressor.counted_ticks,
+                own_left,
+                aggressor.quantity,
+                aggressor.remaining,
             )
+        )
 
     def _give_up(self, order: RestingOrder, lots: int) -> list[AnyVenueEvent]:
         side, price, hidden, shown = self.side_of(order), order.price_ticks, order.reserve, order.remaining

@@ -94,6 +94,9 @@ class MatchStage(Stage[Sequenced]):
                     self._fail(record, error)
                     break
             is_last = events is None
+            if is_last and before is None:
+                # It came to nothing, and is settled like any other.
+                before = []
             if before is not None:
                 if is_last and item.pending is not None:
                     self._tell_matched(record, before, item.pending)

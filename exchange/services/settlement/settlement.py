@@ -296,10 +296,6 @@ class Settlement:
             assert order.stop_price_ticks == event.price_ticks
         elif order.price_ticks != event.price_ticks:
             self._register.reprice(event.order_id, event.price_ticks)
-        if event.quantity < order.quantity:
-            # On its way it met an order of its own.
-            told.append(self._decremented(record, event.order_id, event.quantity))
-            return
         assert order.quantity == event.quantity
         assert event.remaining == order.quantity - order.filled_quantity
         told.append(self._amendment(record, order))
