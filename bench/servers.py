@@ -21,6 +21,8 @@ from exchange.process import ServerProcess
 TEAMS: Final = 10
 INSTRUMENT: Final = "SPX"
 
+WITHOUT_TABLES: Final = {"EXCHANGE_STORAGE__ENABLED": "false"}
+
 _RULES: Final = """
 [server]
 log_level = "warning"
@@ -62,11 +64,11 @@ def on_server_core() -> list[str]:
 
 @contextmanager
 def running_exchange(
-    synchronous: str = "full", environment: Mapping[str, str] | None = None
+    synchronous: str = "full", environment: Mapping[str, str] = WITHOUT_TABLES
 ) -> Iterator[Target]:
     """A server on an empty game, with the keys of its teams: the first half only buys, the other sells.
 
-    Without the SQL projection, unless ``environment`` turns it on.
+    ``environment`` is added to this process's; by itself it only leaves out the SQL projection.
     """
     with tempfile.TemporaryDirectory(prefix="exchange-bench-") as folder:
         config = Path(folder) / "bench.toml"
@@ -75,7 +77,7 @@ def running_exchange(
             Path(folder) / "data",
             ["--config", str(config)],
             prefix=on_server_core(),
-            environment={"EXCHANGE_STORAGE__ENABLED": "false", **(environment or {})},
+            environment=environment,
             log=Path(folder) / "log",
         )
         with server:

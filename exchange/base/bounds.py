@@ -101,8 +101,8 @@ MIN_BATCH_INTERVAL_MS: Final = 10
 MAX_BATCH_INTERVAL_MS: Final = 3_600_000
 """Time between two batch auctions; rules beyond it cannot be played."""
 AUCTION_SLICE: Final = 256
-"""Trades of an uncross, or cancels of a close, that are made and settled in one turn of the loop. A replay
-takes the same slices; what a slice has to tell one team fits the buffer of its socket."""
+"""Trades of an uncross, or cancels of a close, a mass cancel or an expiry, that are made and settled in one
+turn of the loop. A replay takes the same slices; what one tells a team fits the buffer of its socket."""
 
 # --- the game ---------------------------------------------------------------------------------------
 MAX_TEAM_NAME: Final = 64

@@ -25,7 +25,8 @@ def amend(
     price_ticks: int | None,
     stop_price_ticks: int | None = None,
 ) -> list[AnyVenueEvent]:
-    """Change total, price or stop price of an order; None keeps what is. Refused if there is none.
+    """Change total, price or stop price of an order; None keeps what is. Refused if there is none, for one
+    that is for an auction alone, and a stop price for one that is no stop any more.
 
     A total at or below what has filled cancels the order. A lower quantity at the same price keeps its
     place; any other change gives the order the place, and the chance to trade, of a new one.
@@ -36,6 +37,9 @@ def amend(
         if stop is None:
             return [AmendRefused(order_id)]
         return [_amend_stop(matcher, stop, quantity, price_ticks, stop_price_ticks)]
+    if stop_price_ticks is not None or order.auction_only:
+        # A stop may have been triggered while its amend was under way.
+        return [AmendRefused(order_id)]
     if quantity is None:
         quantity = order.quantity
     if price_ticks is None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from exchange.base.bounds import AUCTION_SLICE, MAX_TRIGGERED_STOPS
+from exchange.base.bounds import MAX_TRIGGERED_STOPS
 from exchange.engine import controls
 from exchange.engine.amending import amend
 from exchange.engine.auction import Clearing, indicative, uncross
@@ -22,13 +21,13 @@ from exchange.engine.book import (
     BookSnapshot,
     Depth,
 )
+from exchange.engine.endings import cancel_within, close_all, close_day, expire, matchers_within, named
 from exchange.engine.expiries import Expiries, Expiry
 from exchange.engine.matching import Matcher, VenueCounters
 from exchange.engine.order_view import RestingLots
 from exchange.engine.protection import Protection, Protections, ProtectionsSnapshot
 from exchange.engine.stops import StopOrder
 from exchange.model.commands import (
-    NO_TERMS,
     AmendOrder,
     AnyCommand,
     CancelOrder,
@@ -37,7 +36,6 @@ from exchange.model.commands import (
     DisableTeam,
     ExpireOrders,
     NewOrder,
-    OrderTerms,
     Record,
     SetPhase,
     SetProtection,
@@ -108,22 +106,35 @@ class Venue:
     def steps(self, record: Record) -> Iterator[list[AnyVenueEvent]]:
         """The same in slices, for a command that may take long. Nothing else may be applied in between.
 
-        What is read meanwhile is each book from before its uncross; all slices are to be taken.
+        What is read meanwhile is each book from before its uncross; all slices are to be taken. There is one
+        at least, since somebody may wait for an answer.
         """
         command = record.command
         if type(command) in _HANDLERS:
             yield self.apply(record)
             return
         self._now_us = record.timestamp_us
-        steps: Iterable[list[AnyVenueEvent]] = ()
-        if isinstance(command, ExpireOrders):
-            steps = self._expire(command)
-        elif isinstance(command, SetPhase):
-            steps = self._set_phase(record, command)
-        elif isinstance(command, Uncross):
-            steps = self._uncross_batch(record.sequence, command.instrument_id)
-        for events in steps:
+        is_empty = True
+        for events in self._in_steps(record):
+            is_empty = False
             yield self._protect(events) if self._protected else events
+        if is_empty:
+            yield []
+
+    def _in_steps(self, record: Record) -> Iterable[list[AnyVenueEvent]]:
+        match command := record.command:
+            case SetPhase():
+                return self._set_phase(record, command)
+            case ExpireOrders():
+                return expire(self._matchers, self._expiries.due(command.due_us))
+            case Uncross():
+                return self._uncross_batch(record.sequence, command.instrument_id)
+            case CancelOrders():
+                return cancel_within(self._matchers, command.account, command.scopes, command.reason)
+            case DisableTeam() if command.disabled:
+                account, reason = command.account, CancelReason.TEAM_DISABLED
+                return cancel_within(self._matchers, account, _EVERYWHERE, reason)
+        return ()
 
     def _set_phase(self, record: Record, command: SetPhase) -> Iterator[list[AnyVenueEvent]]:
         phases, instrument_id = self._phases, command.instrument_id
@@ -131,8 +142,8 @@ class Venue:
         phase = phases.market.phase if instrument_id is None else phases.of(instrument_id)
         yield [PhaseChanged(phase, command.reason, instrument_id)]
         if command.phase is Phase.CLOSED:
-            yield from self._close()
-        for matcher in self._matchers_within(CancelScope(instrument_id)):
+            yield from close_all(self._matchers) if self._day is None else close_day(self._matchers)
+        for matcher in matchers_within(self._matchers, instrument_id):
             rule = phases.rule_of(matcher.book.instrument_id)
             if rule.ends_calls:
                 yield from uncross(matcher, record.sequence)
@@ -377,13 +388,10 @@ class Venue:
             events += self._trigger_stops(matcher, sequence)
         return events
 
-    def _cancel_orders(self, _sequence: int, command: CancelOrders) -> list[AnyVenueEvent]:
-        return self._cancel_within(command.account, command.scopes, command.reason)
-
     def _set_protection(self, _sequence: int, command: SetProtection) -> list[AnyVenueEvent]:
         account, scope = command.account, CancelScope(quote_group=command.quote_group)
         live = [
-            order_id for matcher in self._matchers.values() for order_id in _within(matcher, account, scope)
+            order_id for matcher in self._matchers.values() for order_id in named(matcher, account, scope)
         ]
         self._protections.set(command, live)
         return []
@@ -391,113 +399,29 @@ class Venue:
     def _protect(self, events: list[AnyVenueEvent]) -> list[AnyVenueEvent]:
         """What market-maker protection adds to the events of a command."""
         for account, quote_group in self._protections.take(events, self._now_us, self._is_live):
-            scopes = (CancelScope(quote_group=quote_group),)
-            events += self._cancel_within(account, scopes, CancelReason.MARKET_MAKER_PROTECTION)
+            scopes, reason = (CancelScope(quote_group=quote_group),), CancelReason.MARKET_MAKER_PROTECTION
+            for cancelled in cancel_within(self._matchers, account, scopes, reason):
+                events += cancelled
         return events
 
     def _trigger(self, sequence: int, command: TriggerStops) -> list[AnyVenueEvent]:
         return self._trigger_stops(self._matchers[command.instrument_id], sequence)
 
-    def _disable_team(self, _sequence: int, command: DisableTeam) -> list[AnyVenueEvent]:
-        if not command.disabled:
-            return []
-        return self._cancel_within(command.account, _EVERYWHERE, CancelReason.TEAM_DISABLED)
-
     # ------------------------------------------------------------------------------------------------
-
-    def _cancel_within(
-        self, account: int, scopes: Iterable[CancelScope], reason: CancelReason
-    ) -> list[AnyVenueEvent]:
-        found: dict[int, Matcher] = {}
-        for scope in scopes:
-            for matcher in self._matchers_within(scope):
-                found.update((order_id, matcher) for order_id in _within(matcher, account, scope))
-        return [
-            event
-            for order_id, matcher in sorted(found.items(), key=itemgetter(0))
-            for event in matcher.cancel(account, order_id, reason)
-        ]
 
     def _follow_phases(self, matchers: Iterable[Matcher]) -> None:
         for matcher in matchers:
             instrument_id = matcher.book.instrument_id
             matcher.in_call = not self._may_trade(instrument_id) or self._phases.is_call(instrument_id)
 
-    def _matchers_within(self, scope: CancelScope) -> Iterable[Matcher]:
-        if scope.instrument_id is None:
-            return self._matchers.values()
-        return (self._matchers[scope.instrument_id],)
-
-    def _expire(self, command: ExpireOrders) -> Iterator[list[AnyVenueEvent]]:
-        ended = list(self._expiries.due(command.due_us))
-        for first in range(0, len(ended), AUCTION_SLICE):
-            yield [
-                event
-                for expiry in ended[first : first + AUCTION_SLICE]
-                for event in self._matchers[expiry.instrument_id].cancel(
-                    expiry.account, expiry.order_id, CancelReason.EXPIRED
-                )
-            ]
-
     def _is_live(self, account: int, instrument_id: str, order_id: int) -> bool:
         matcher = self._matchers[instrument_id]
         return order_id in matcher.book.by_account.get(account, {}) or order_id in matcher.stops.orders
-
-    def _close(self) -> Iterator[list[AnyVenueEvent]]:
-        cancelled = self._cancel_day() if self._day is not None else self._cancel_all()
-        cancelled.sort(key=itemgetter(0))
-        for first in range(0, len(cancelled), AUCTION_SLICE):
-            yield [event for _, events in cancelled[first : first + AUCTION_SLICE] for event in events]
-
-    def _cancel_day(self) -> list[tuple[int, list[AnyVenueEvent]]]:
-        found = [
-            (order.order_id, order.account, matcher)
-            for matcher in self._matchers.values()
-            for side in (matcher.book.bids, matcher.book.asks)
-            for order in side.queue.values()
-            if order.is_day or order.auction_only
-        ]
-        found += [
-            (stop.order_id, stop.command.account, matcher)
-            for matcher in self._matchers.values()
-            for stop in matcher.stops.orders.values()
-            if self._is_day(stop.command)
-        ]
-        reason = CancelReason.MARKET_CLOSE
-        return [(order_id, matcher.cancel(account, order_id, reason)) for order_id, account, matcher in found]
-
-    def _cancel_all(self) -> list[tuple[int, list[AnyVenueEvent]]]:
-        # Books are emptied whole: taking out order by order would hold the loop three times as long.
-        reason = CancelReason.MARKET_CLOSE
-        cancelled: list[tuple[int, list[AnyVenueEvent]]] = []
-        for matcher in self._matchers.values():
-            orders, stops = matcher.book.clear(), matcher.stops.clear()
-            cancelled += [(order.order_id, matcher.removed(order, reason)) for order in orders]
-            cancelled += [(stop.order_id, [matcher.stop_cancelled(stop, reason)]) for stop in stops]
-        return cancelled
 
 
 def _unpriced(side: Side) -> int:
     """Where an order without a price waits for an auction."""
     return MARKET_BID if side is Side.BUY else MARKET_ASK
-
-
-def _within(matcher: Matcher, account: int, scope: CancelScope) -> Iterator[int]:
-    """The orders of ``account`` in one book, and the stops beside it, that ``scope`` names."""
-    for order in matcher.book.by_account.get(account, {}).values():
-        if (scope.side is None or scope.side is order.side) and _is_named(scope, order.terms):
-            yield order.order_id
-    for stop in matcher.stops.by_account.get(account, {}).values():
-        command = stop.command
-        if (scope.side is None or scope.side is command.side) and _is_named(scope, command.terms):
-            yield stop.order_id
-
-
-def _is_named(scope: CancelScope, terms: OrderTerms | None) -> bool:
-    if scope.label is None and scope.quote_group is None:
-        return True
-    terms = terms or NO_TERMS
-    return scope.label in (None, terms.label) and scope.quote_group in (None, terms.quote_group)
 
 
 _Handler: TypeAlias = Callable[[Venue, int, Any], list[AnyVenueEvent]]
@@ -506,9 +430,7 @@ _HANDLERS: Final[dict[type[AnyCommand], _Handler]] = {
     NewOrder: Venue._new_order,
     CancelOrder: Venue._cancel_order,
     AmendOrder: Venue._amend_order,
-    CancelOrders: Venue._cancel_orders,
-    DisableTeam: Venue._disable_team,
     TriggerStops: Venue._trigger,
     SetProtection: Venue._set_protection,
 }
-"""A phase is set in steps, and orders expire in steps; every other command means nothing to the venue."""
+"""What IN_STEPS names has steps; every other command means nothing to the venue."""

@@ -320,7 +320,7 @@ class Quote(msgspec.Struct, frozen=True, gc=False):
     request_id: str
 
 
-IN_STEPS = (SetPhase, ExpireOrders, Uncross)
+IN_STEPS = (SetPhase, ExpireOrders, Uncross, CancelOrders, DisableTeam)
 """Commands that may mean very many events: the venue carries them out in slices."""
 
 

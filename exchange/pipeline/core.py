@@ -52,8 +52,6 @@ class Core:
             observe(record, events)
             slices.append(self.settlement.settle(record, events))
         private = [event for settled in slices for event in settled.private]
-        if not slices:
-            return self.settlement.settle(record, [])
         return Settled(private, slices[-1].answer)
 
     def state_hash(self) -> str:

@@ -80,7 +80,7 @@ class MatchStage(Stage[Sequenced]):
                 await self._trade_queue.put(result)
 
     async def _match_in_steps(self, item: Sequenced) -> None:
-        """An uncross or a close: the loop runs between its slices, and no other command is taken.
+        """An uncross, a close, a mass cancel: between its slices the loop runs, no other command is taken.
 
         Each slice is settled as an item of its own; who waits is told by the last.
         """
@@ -94,9 +94,6 @@ class MatchStage(Stage[Sequenced]):
                     self._fail(record, error)
                     break
             is_last = events is None
-            if is_last and before is None:
-                # It came to nothing, and is settled like any other.
-                before = []
             if before is not None:
                 if is_last and item.pending is not None:
                     self._tell_matched(record, before, item.pending)

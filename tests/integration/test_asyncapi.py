@@ -80,6 +80,7 @@ async def _trade(maker: Recorded, taker: Recorded, key: str) -> None:
     await taker.result("login", api_key=key)
     for socket in (maker, taker):
         channels = ["private", "book.SPX", "trades.SPX", "phase"]
+        channels += ["orders.SPX", "ticker.SPX", "status.SPX", "candles.SPX.1m"]
         await socket.result("subscribe", channels=channels)
     await taker.result("unsubscribe", channels=["trades.SPX"])
     await maker.result("ping")

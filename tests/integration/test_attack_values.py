@@ -200,7 +200,12 @@ async def _every_answer(exchange: HttpExchange, method: str, suffix: str = "") -
     key = await exchange.team()
     paths = {
         operation.path.format(
-            order_id="ORD_1", instrument_id="SPX", team_id="TEAM_1", request_id="r", name="docs.js"
+            order_id="ORD_1",
+            instrument_id="SPX",
+            team_id="TEAM_1",
+            request_id="r",
+            name="docs.js",
+            quote_group="g",
         )
         for operation in OPERATIONS
     }
@@ -225,6 +230,8 @@ async def test_options_and_unknown_methods_are_answered_on_every_path(exchange: 
 async def test_path_beside_one_is_unknown(exchange: HttpExchange, suffix: str) -> None:
     """A slash too many is another path: 404, never a redirect, never a neighbour's answer."""
     statuses = await _every_answer(exchange, "GET", suffix)
+    # A group of quotes need not exist to be asked for: its name is right or wrong.
+    assert statuses.pop("/exchange/quotes/protection/g") in (400, 404)
     assert set(statuses.values()) <= {404, 403}, statuses
 
 

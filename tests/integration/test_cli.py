@@ -23,6 +23,7 @@ COMMANDS = (
     ("demo",),
     ("flow",),
     ("check-journal",),
+    ("simulate",),
     ("project",),
     ("export",),
     ("replay",),

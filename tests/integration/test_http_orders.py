@@ -59,7 +59,8 @@ async def test_order_that_waits_is_answered_with_its_state(
 async def test_order_sent_again_is_answered_as_the_first(exchange: HttpExchange) -> None:
     """Same id and body: the same order id and timestamp, marked, with the state of now."""
     key = await exchange.team()
-    first, second = [(await exchange.order(key, client_order_id="mine")).json() for _ in range(2)]
+    first = (await exchange.order(key, wait="settlement", client_order_id="mine")).json()
+    second = (await exchange.order(key, client_order_id="mine")).json()
     assert (second["order_id"], second["timestamp"]) == (first["order_id"], first["timestamp"])
     assert second["data"]["duplicate"] is True
     assert second["data"]["status"] == "open"

@@ -530,6 +530,8 @@ class OracleVenue:
         order = self._find(command.account, command.order_id)
         if order is None:
             return self._amend_stop(command)
+        if command.stop_price_ticks is not None or order.auction_only:
+            return [AmendRefused(order.order_id)]
         price_ticks = command.price_ticks or order.price_ticks
         quantity = command.quantity or order.quantity
         if quantity <= order.filled:

@@ -303,8 +303,8 @@ PLANTS = (
             "return self.settlement.settle(record, events)",
             "settled = self.settlement.settle(record, events)\n"
             "        for wish in settled.wishes:\n"
-            "            if hasattr(wish, 'scopes'):\n"
-            "                derived = self.venue._cancel_orders(record.sequence, wish)\n"
+            "            again = Record(record.sequence, record.timestamp_us, wish)\n"
+            "            for derived in self.venue.steps(again):\n"
             "                self.settlement.settle(record, derived)\n"
             "        return settled",
         ),

@@ -39,7 +39,7 @@ BATCH_MS = 10
 _SMALL = {
     "exchange.pipeline.path.STAGE_QUEUE_CAPACITY": 5,
     "exchange.engine.auction.AUCTION_SLICE": 3,
-    "exchange.engine.venue.AUCTION_SLICE": 3,
+    "exchange.engine.endings.AUCTION_SLICE": 3,
     "exchange.engine.venue.MAX_TRIGGERED_STOPS": STOPS_AT_ONCE,
     "exchange.engine.stops.MAX_DEAD_ENTRIES": 2,
     "exchange.pipeline.hub.CONNECTION_BUFFER_MESSAGES": 60,

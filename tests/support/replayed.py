@@ -18,6 +18,7 @@ DERIVED: Final = {
     ("FeeSchedule", "_fees"): "a cache: fees by account, from the role",
     ("PortfolioWatch", "_limits"): "a cache: limits by account, from the role",
     ("RateWindow", "_passed"): "a restart forgets it",
+    ("Settlement", "_ended"): "of the command in hand",
     ("BookSide", "heap"): "without the dead entries, so in another order",
     ("BookSide", "dead"): "as above",
     ("BookSide", "_surfaced"): "as above",

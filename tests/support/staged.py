@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from exchange.app import build_core
 from exchange.model.answers import OrderAnswer, QuoteAnswer
-from exchange.model.commands import AnyCommand, OpenGame, Quote, Record, RegisterTeam
+from exchange.model.commands import IN_STEPS, AnyCommand, OpenGame, Quote, Record, RegisterTeam
 from exchange.model.events import AnyPrivateEvent, AnyVenueEvent
 from exchange.model.reasons import Refusal
 from exchange.model.rules import GameRules
@@ -63,7 +63,10 @@ class Staged:
         """One command, if one waits."""
         if self._to_match:
             record = self._to_match.popleft()
-            self._to_settle += ((record, events) for events in self.core.venue.steps(record))
+            venue = self.core.venue
+            in_steps = type(record.command) in IN_STEPS
+            slices = venue.steps(record) if in_steps else [venue.apply(record)]
+            self._to_settle += ((record, events) for events in slices)
 
     def settle(self) -> None:
         """What one command came to, if one waits."""

@@ -15,13 +15,14 @@ from exchange.model.commands import (
     RegisterTeam,
     RotateKey,
 )
-from exchange.model.events import AmendRefused, AnyVenueEvent, Cancelled, CancelRefused
+from exchange.model.events import AmendRefused, AnyVenueEvent, CancelRefused
 from exchange.model.reasons import amend_failed, cancel_failed, post_only_would_trade
 from exchange.services.settlement.ports import Orders
 
 
-def answer(record: Record, events: Sequence[AnyVenueEvent], orders: Orders) -> Answer:
-    """The order as it stands now, a refused cancel or amend, or that an act took effect.
+def answer(record: Record, events: Sequence[AnyVenueEvent], orders: Orders, ended: int) -> Answer:
+    """The order as it stands now, a refused cancel or amend, or that an act took effect. ``ended`` are the
+    orders that a mass cancel has ended, in the slices before this one too.
 
     The timestamp is that of ``record``: of a cancel or amend its own, not its order's.
     """
@@ -34,8 +35,7 @@ def answer(record: Record, events: Sequence[AnyVenueEvent], orders: Orders) -> A
         case RegisterTeam() | RotateKey() | DisableTeam():
             return TeamAnswer(command.account, record.timestamp_us)
         case CancelOrders():
-            cancelled = sum(isinstance(event, Cancelled) for event in events)
-            return OrdersCancelled(record.sequence, record.timestamp_us, cancelled)
+            return OrdersCancelled(record.sequence, record.timestamp_us, ended)
         case _:
             return Done(record.sequence, record.timestamp_us)
 

@@ -89,6 +89,8 @@ class Settlement:
         self.streams = StreamNumbers()
         self.portfolio = PortfolioWatch(exposure, role_of)
         self.audit = AuditTrail()
+        self._ended = (0, 0)
+        """Sequence of the last mass cancel, and how many orders its slices have ended."""
 
     def settle(self, record: Record, events: Sequence[AnyVenueEvent]) -> Settled:
         """Book ``events`` of ``record``. Raises on what cannot be: a bug in match or in a reservation."""
@@ -100,6 +102,7 @@ class Settlement:
             apply_amend(record, events, self._register, self._exposure)
         elif type(command) in AUDITED:
             self.audit.note(record)
+            self._count_ended(record, events)
         for event in events:
             match event:
                 case Acknowledged():
@@ -116,7 +119,7 @@ class Settlement:
                 case _:
                     self._of_terms(record, event, told)
         wishes += self._portfolio_wishes(record, accounts)
-        return Settled(told, answer(record, events, self._register), tuple(wishes))
+        return Settled(told, answer(record, events, self._register, self._ended[1]), tuple(wishes))
 
     def preview(self, record: Record, events: Sequence[AnyVenueEvent]) -> OrderReport | None:
         """How the order will stand once ``events`` are settled; None where only settling them can say."""
@@ -142,6 +145,11 @@ class Settlement:
         self.streams.load(snapshot.streams)
         self.portfolio.load(snapshot.portfolio)
         self.audit.load(snapshot.audit)
+
+    def _count_ended(self, record: Record, events: Sequence[AnyVenueEvent]) -> None:
+        sequence, ended = self._ended
+        ended = ended if sequence == record.sequence else 0
+        self._ended = record.sequence, ended + sum(isinstance(event, Cancelled) for event in events)
 
     # --- one event each -------------------------------------------------------------------------
 

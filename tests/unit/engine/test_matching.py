@@ -2,9 +2,11 @@
 
 from exchange.engine.amending import amend
 from exchange.engine.book import Book
+from exchange.engine.controls import enter
 from exchange.engine.matching import Matcher, VenueCounters
+from exchange.model.commands import NewOrder, OrderTerms
 from exchange.model.events import AmendRefused, CancelRefused, Traded
-from exchange.model.types import SelfTradePrevention, Side
+from exchange.model.types import OrderType, SelfTradePrevention, Side, TimeInForce
 
 PREVENTED = SelfTradePrevention.CANCEL_TAKER
 
@@ -61,3 +63,18 @@ def test_account_zero_prevents_its_own_trades_too() -> None:
     matcher = Matcher(Book("X", 100), VenueCounters(), PREVENTED)
     matcher.enter(1, 0, SELL, 100, 1, True)
     assert _trade_ids(matcher.enter(2, 0, BUY, 100, 1, True)) == []
+
+
+def test_icebergs_met_before_and_after_an_own_order_keep_a_place_each() -> None:
+    """An order goes on past its own: the icebergs it meets from there on stand behind those it met before."""
+    matcher = Matcher(Book("X", 100), VenueCounters(), SelfTradePrevention.CANCEL_MAKER)
+    terms = OrderTerms(display_quantity=1)
+    iceberg = NewOrder(1, "X", SELL, OrderType.LIMIT, 100, 10, TimeInForce.GTC, None, "entered", terms)
+    enter(matcher, 1, iceberg, 100, False)
+    matcher.enter(2, 2, SELL, 100, 1, True)
+    enter(matcher, 3, iceberg, 100, False)
+    matcher.enter(4, 2, SELL, 100, 1, True)
+    assert len(_trade_ids(matcher.enter(5, 2, BUY, 100, 3, True))) == 3
+    # The first iceberg traded twice, so it stands behind the second.
+    assert [(each.order_id, each.left) for each in matcher.book.asks.orders()] == [(3, 9), (1, 8)]
+    assert matcher.book.asks.totals == {100: 2}

@@ -7,8 +7,9 @@ from exchange.base.bounds import MAX_DEAD_ENTRIES
 from exchange.engine import venue as venue_module
 from exchange.engine.stops import StopBook, StopOrder
 from exchange.engine.venue import Venue
-from exchange.model.commands import NewOrder, OrderTerms, Record, SetPhase, TriggerStops
-from exchange.model.events import AnyVenueEvent, StopsWaiting, Triggered
+from exchange.model.commands import AmendOrder, NewOrder, OrderTerms, Record, SetPhase, TriggerStops, Uncross
+from exchange.model.events import AmendRefused, AnyVenueEvent, StopsWaiting, Triggered
+from exchange.model.rules import BatchAuctions
 from exchange.model.types import OrderType, Phase, SelfTradePrevention, Side, TimeInForce
 from tests.oracle.actions import new_order, rules
 
@@ -67,6 +68,29 @@ def test_reached_stops_wait_through_a_halt_and_go_on_after_it(monkeypatch: pytes
     venue.apply(Record(last + 4, 0, SetPhase(Phase.REOPENING, "")))
     events = venue.apply(Record(last + 5, 0, SetPhase(Phase.CONTINUOUS, "")))
     assert _triggered(events) == [3, 4]
+
+
+@pytest.mark.parametrize("price_ticks", [None, 99])
+def test_amend_of_a_stop_that_was_triggered_meanwhile_is_refused(price_ticks: int | None) -> None:
+    """Where a triggered stop waits for a batch auction it has no stop price, and without a limit no price at
+    all: an amend that was judged before it was triggered changes nothing.
+    """
+    batch = msgspec.structs.replace(
+        rules(SelfTradePrevention.NONE), batch_auctions=BatchAuctions(interval_ms=100)
+    )
+    venue = Venue(batch)
+    stop = _stop(1, Side.SELL, 99).command
+    if price_ticks is not None:
+        stop = msgspec.structs.replace(stop, order_type=OrderType.STOP_LIMIT, price_ticks=price_ticks)
+    venue.apply(Record(1, 0, stop))
+    venue.apply(Record(2, 0, new_order(2, "X", Side.BUY, 99, 1, TimeInForce.GTC)))
+    venue.apply(_sell(3))
+    assert _triggered(venue.apply(Record(4, 0, Uncross("X")))) == [1]
+    before = list(venue.resting("X"))
+    assert venue.apply(Record(5, 0, AmendOrder(1, 1, "X", 2, None, "", 98))) == [AmendRefused(1)]
+    if price_ticks is None:
+        assert venue.apply(Record(6, 0, AmendOrder(1, 1, "X", 2, None, ""))) == [AmendRefused(1)]
+    assert list(venue.resting("X")) == before
 
 
 @pytest.mark.parametrize("side", Side)

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from exchange.engine import endings
 from exchange.engine.book import MAX_SEQUENCE
 from exchange.engine.venue import Venue, VenueStatistics
 from exchange.model.commands import (
@@ -10,18 +11,24 @@ from exchange.model.commands import (
     AmendOrder,
     AnyCommand,
     CancelOrder,
+    CancelOrders,
+    CancelScope,
+    DisableTeam,
+    ExpireOrders,
     NewOrder,
     OpenGame,
+    OrderTerms,
     Record,
     RegisterTeam,
     RotateKey,
     SetPhase,
+    Uncross,
     Void,
 )
 from exchange.model.events import Acknowledged, Cancelled, PhaseChanged
 from exchange.model.presets import preset_rules
-from exchange.model.rules import GameRules
-from exchange.model.types import OrderType, Phase, SelfTradePrevention, Side, TimeInForce
+from exchange.model.rules import ClosingCancels, GameRules
+from exchange.model.types import CancelReason, OrderType, Phase, SelfTradePrevention, Side, TimeInForce
 from tests.oracle.actions import rules
 
 
@@ -160,3 +167,46 @@ def test_statistics_count_live_and_dead() -> None:
         CancelOrder(1, 2, "X", ""),
     )
     assert venue.statistics() == VenueStatistics(live_orders=2, heap_entries=3, dead_entries=1)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        CancelOrders(1, (CancelScope(),), CancelReason.REQUESTED, ""),
+        DisableTeam(1, True, "", ""),
+        ExpireOrders(1),
+        SetPhase(Phase.CLOSED, ""),
+    ],
+)
+@pytest.mark.parametrize("closing", ClosingCancels)
+def test_many_orders_end_in_slices_by_number(
+    monkeypatch: pytest.MonkeyPatch, closing: ClosingCancels, command: AnyCommand
+) -> None:
+    """However many a command ends, no slice has more than its share."""
+    monkeypatch.setattr(endings, "AUCTION_SLICE", 3)
+    terms, day = OrderTerms(expires_at_us=1), TimeInForce.DAY
+    orders = [
+        msgspec.structs.replace(
+            _order(1, Side.BUY, 90 + each, 1, "XY"[each % 2]), terms=terms, time_in_force=day
+        )
+        for each in range(8)
+    ]
+    venue = _venue(*orders, game=rules(SelfTradePrevention.NONE, closing))
+    slices = list(venue.steps(Record(9, 1, command)))
+    ended = [[each.order_id for each in some if isinstance(each, Cancelled)] for some in slices]
+    assert [each for each in ended if each] == [[1, 2, 3], [4, 5, 6], [7, 8]]
+    assert venue.statistics().live_orders == 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        CancelOrders(1, (CancelScope(),), CancelReason.REQUESTED, ""),
+        DisableTeam(1, True, "", ""),
+        DisableTeam(1, False, "", ""),
+        Uncross("X"),
+    ],
+)
+def test_command_without_effect_has_one_empty_slice(command: AnyCommand) -> None:
+    """Who waits for its answer is told by the last slice."""
+    assert list(_venue().steps(Record(1, 0, command))) == [[]]

@@ -33,10 +33,8 @@ class FakeVenue:
         return [Acknowledged(record.sequence, "X", command.side, 100, command.quantity)]
 
     def steps(self, record: Record) -> Iterator[list[AnyVenueEvent]]:
-        """Three slices; the reason may ask for a failure in the second, or for none at all."""
+        """Three slices; the reason may ask for a failure in the second."""
         assert isinstance(record.command, SetPhase)
-        if record.command.reason == "nothing":
-            return
         yield [PhaseChanged(record.command.phase, "first")]
         if record.command.reason == "raise":
             raise RuntimeError("a bug")
@@ -166,15 +164,6 @@ async def test_match_takes_a_phase_in_steps(bench: Bench) -> None:
         (1, phase_pending),
         (2, pending),
     ]
-
-
-async def test_match_passes_on_steps_that_came_to_nothing(bench: Bench) -> None:
-    """No slice at all is settled once all the same, as in a replay, and who waits is told."""
-    pending = bench.pending(Wait.SETTLEMENT)
-    bench.match_queue.put_nowait(Sequenced(Record(1, 0, SetPhase(Phase.CONTINUOUS, "nothing")), pending))
-    bench.match_queue.put_nowait(None)
-    await run_to_end(_stage(bench, FakeVenue()).run)
-    assert _taken(bench) == [Matched(Record(1, 0, SetPhase(Phase.CONTINUOUS, "nothing")), [], pending), None]
 
 
 async def test_match_exception_in_a_step_halts_the_venue(bench: Bench) -> None:

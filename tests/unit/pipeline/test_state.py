@@ -103,7 +103,7 @@ FIXED: Final = {
     "CandleSeries": {"_span_us"},
     "Book": {"instrument_id"},
     "Matcher": {"_instrument_id", "_prevents", "prevention"},
-    "Settlement": {"_register", "_exposure", "_ledger", "_fees"},
+    "Settlement": {"_register", "_exposure", "_ledger", "_fees", "_ended"},
     "History": {"_executions_per_team", "_trades_per_instrument"},
     "PortfolioWatch": {"_holdings", "_role_of"},
     "AuditTrail": {"_kept"},

@@ -2,7 +2,7 @@
 
 // Renders /openapi.json and /asyncapi.json. Text from the document is only ever set as text, never as markup.
 
-const METHODS = ["post", "get", "patch", "delete"];
+const METHODS = ["post", "get", "put", "patch", "delete"];
 
 function el(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);

@@ -126,6 +126,17 @@ def test_answer_to_a_mass_cancel_counts_orders() -> None:
     assert desk.settle(again).answer == OrdersCancelled(again.sequence, again.timestamp_us, 0)
 
 
+def test_answer_to_a_mass_cancel_in_slices_counts_them_all() -> None:
+    """The last slice, which is told to the requester, has what those before it ended."""
+    desk = Desk()
+    for _ in range(2):
+        desk.rest(new_order(1, BUY, 10))
+    record = desk.admit(CancelOrders(1, (), CancelReason.REQUESTED, "all"))
+    slices = [[Cancelled(each, "X", BUY, 100, 10, CancelReason.REQUESTED)] for each in (1, 2)]
+    answers = [desk.settle(record, *events).answer for events in slices]
+    assert answers[-1] == OrdersCancelled(record.sequence, record.timestamp_us, 2)
+
+
 def test_answer_shows_the_state_after_all_events() -> None:
     """An order that is taken and ended in one command is answered as ended."""
     desk = Desk()
