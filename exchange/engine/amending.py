@@ -114,11 +114,13 @@ def _replace(
     has_ended = False
     if crosses:
         mode = matcher.prevention if terms is None else terms.self_trade_prevention or matcher.prevention
-        extra_places = matcher.counters.extra_places
+        places = matcher.counters.extra_places
         aggressor = Aggressor(
-            order_id, account, side, price, entry, quantity, remaining, mode, extra_places, True
+            order_id, account, side, price, entry, quantity, remaining, mode, places, old_price
         )
         matcher.take(aggressor, events)
+        # What self-trade prevention took off it was told, and counts no longer.
+        old_remaining -= quantity - aggressor.quantity
         quantity, remaining, has_ended = aggressor.quantity, aggressor.remaining, aggressor.has_ended
     events.append(
         Amended(order_id, instrument_id, side, price, quantity, remaining, old_price, old_remaining)

@@ -86,9 +86,20 @@ def _aggressor(
     matcher: Matcher, order_id: int, order: NewOrder, price_ticks: int, quantity: int, sequence: int
 ) -> Aggressor:
     mode = order.all_terms.self_trade_prevention or matcher.prevention
-    side, account, extra_places = order.side, order.account, matcher.counters.extra_places
-    entry = matcher.entry(side, price_ticks, sequence)
-    return Aggressor(order_id, account, side, price_ticks, entry, quantity, quantity, mode, extra_places)
+    entry = matcher.entry(order.side, price_ticks, sequence)
+    places = matcher.counters.extra_places
+    return Aggressor(
+        order_id,
+        order.account,
+        order.side,
+        price_ticks,
+        entry,
+        quantity,
+        quantity,
+        mode,
+        places,
+        price_ticks,
+    )
 
 
 def _trade(
@@ -133,16 +144,20 @@ def _resting(order: NewOrder, aggressor: Aggressor, is_day: bool, auction_only: 
 
 def _can_fill(matcher: Matcher, aggressor: Aggressor) -> bool:
     """Whether the book holds all that is asked for, as far as the order may take it."""
-    wanted = aggressor.remaining
+    wanted, hidden, price_ticks = aggressor.remaining, 0, 0
     for maker in matcher.makers(aggressor.side).ahead(aggressor.entry):
+        if maker.price_ticks != price_ticks:
+            # Icebergs refill at the tail: what they hide comes after all that is shown at their price.
+            wanted, hidden, price_ticks = wanted - hidden, 0, maker.price_ticks
+        if wanted <= 0:
+            return True
         if maker.account == aggressor.account and aggressor.mode is not SelfTradePrevention.NONE:
             if aggressor.mode in _STOPS_SHORT:
                 return False
             continue
-        wanted -= maker.left
-        if wanted <= 0:
-            return True
-    return False
+        wanted -= maker.remaining
+        hidden += maker.reserve
+    return wanted <= hidden
 
 
 def _cancelled(matcher: Matcher, aggressor: Aggressor, reason: CancelReason) -> Cancelled:

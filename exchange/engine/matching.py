@@ -50,10 +50,11 @@ class VenueCounters(msgspec.Struct, array_like=True):
 
 
 class Aggressor(msgspec.Struct, gc=False):
-    """An order while it takes. ``quantity`` is its total, ``is_amend`` that it was in the book before.
+    """An order while it takes. ``quantity`` is its total; ``counted_ticks`` is the price at which its lots
+    count so far: another than its own where it is amended, which is told last.
 
-    ``extra_places`` are those that were taken when it got its own. ``has_ended``: it met an order of its own
-    account and goes no further.
+    ``places``: the extra places that were taken when its own was given, ``entry``.
+    ``has_ended``: it met an order of its own account and goes no further.
     """
 
     order_id: int
@@ -64,8 +65,8 @@ class Aggressor(msgspec.Struct, gc=False):
     quantity: int
     remaining: int
     mode: SelfTradePrevention
-    extra_places: int
-    is_amend: bool = False
+    places: int
+    counted_ticks: int
     has_ended: bool = False
 
 
@@ -127,8 +128,19 @@ class Matcher:
             if not remaining:
                 return events
             if heap and heap[0] + entry < CROSSING:
-                extra, mode = place - order_id, self.prevention
-                met = Aggressor(order_id, account, side, price_ticks, entry, quantity, remaining, mode, extra)
+                places = place - order_id
+                met = Aggressor(
+                    order_id,
+                    account,
+                    side,
+                    price_ticks,
+                    entry,
+                    quantity,
+                    remaining,
+                    self.prevention,
+                    places,
+                    price_ticks,
+                )
                 self._meet_own(met, events)
                 quantity, remaining = met.quantity, met.remaining
                 if not remaining:
@@ -289,10 +301,9 @@ class Matcher:
                 aggressor.has_ended = True
             if aggressor.has_ended:
                 return
-            # The icebergs it meets from here on stand behind those it has met.
-            refilled = self.counters.extra_places - aggressor.extra_places
             aggressor.remaining = self._match(
-                aggressor.entry + refilled,
+                # Icebergs that it refilled before it met its own have taken the places after its own.
+                aggressor.entry + self.counters.extra_places - aggressor.places,
                 aggressor.order_id,
                 aggressor.account,
                 aggressor.side,
@@ -313,19 +324,17 @@ class Matcher:
             return
         aggressor.remaining -= own_left
         aggressor.quantity -= own_left
-        if not aggressor.is_amend:
-            # An amend tells its new total itself.
-            events.append(
-                Decremented(
-                    aggressor.order_id,
-                    self._instrument_id,
-                    aggressor.side,
-                    aggressor.price_ticks,
-                    own_left,
-                    aggressor.quantity,
-                    aggressor.remaining,
-                )
+        events.append(
+            Decremented(
+                aggressor.order_id,
+                self._instrument_id,
+                aggressor.side,
+                aggressor.counted_ticks,
+                own_left,
+                aggressor.quantity,
+                aggressor.remaining,
             )
+        )
 
     def _give_up(self, order: RestingOrder, lots: int) -> list[AnyVenueEvent]:
         side, price, hidden, shown = self.side_of(order), order.price_ticks, order.reserve, order.remaining

@@ -7,7 +7,7 @@ nobody is quicker than the maker, so its fills do not count.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -136,11 +136,15 @@ class Protections:
         Whoever asks ends their orders, which are not known here any more.
         """
         frozen: dict[Group, None] = {}
+        traded: dict[int, str] = {}
         for event in events:
             if isinstance(event, Traded):
-                frozen.update(dict.fromkeys(self._traded(event, now_us, is_live)))
+                frozen.update(dict.fromkeys(self._traded(event, now_us)))
+                traded[event.maker_order_id] = traded[event.taker_order_id] = event.instrument_id
             elif isinstance(event, Cancelled):
                 self.orders.pop(event.order_id, None)
+        # Not before: all the fills of an order count, also where they were its end.
+        self._forget_filled(traded, is_live)
         for group in frozen:
             self._groups[group].freeze(now_us)
         if frozen:
@@ -166,7 +170,7 @@ class Protections:
             self._groups[group] = Protection.of(each)
             self.orders.update(dict.fromkeys(each.orders, group))
 
-    def _traded(self, trade: Traded, now_us: int, is_live: IsLive) -> list[Group]:
+    def _traded(self, trade: Traded, now_us: int) -> list[Group]:
         full: list[Group] = []
         for order_id in (trade.maker_order_id, trade.taker_order_id):
             group = self.orders.get(order_id)
@@ -174,9 +178,13 @@ class Protections:
                 continue
             if trade.auction_id is None and self._groups[group].count(now_us, trade.quantity):
                 full.append(group)
-            if not is_live(group[0], trade.instrument_id, order_id):
-                del self.orders[order_id]
         return full
+
+    def _forget_filled(self, traded: Mapping[int, str], is_live: IsLive) -> None:
+        for order_id, instrument_id in traded.items():
+            group = self.orders.get(order_id)
+            if group is not None and not is_live(group[0], instrument_id, order_id):
+                del self.orders[order_id]
 
     def _drop_orders(self, groups: Iterable[Group]) -> None:
         dropped = frozenset(groups)

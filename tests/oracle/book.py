@@ -6,12 +6,12 @@ It knows no heap, no totals and no index. Bands are disabled; the rest of the co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor
 
-from exchange.base.bounds import MAX_PRICE_TICKS
+from exchange.base.bounds import MAX_PRICE_TICKS, MAX_TRIGGERED_STOPS
 from exchange.engine.book import MARKET_ASK, MARKET_BID, BestPrices, Depth, Level
 from exchange.model.commands import (
     NO_TERMS,
@@ -24,6 +24,9 @@ from exchange.model.commands import (
     NewOrder,
     Record,
     SetPhase,
+    SetProtection,
+    TriggerStops,
+    Uncross,
 )
 from exchange.model.events import (
     Acknowledged,
@@ -36,11 +39,13 @@ from exchange.model.events import (
     DisplayChanged,
     Parked,
     PhaseChanged,
+    StopsWaiting,
     Traded,
     Triggered,
     Uncrossed,
 )
 from exchange.model.types import CancelReason, Phase, PostOnly, SelfTradePrevention, Side, TimeInForce
+from tests.oracle.protection import OracleProtections
 
 UNPRICED = (MARKET_BID, MARKET_ASK)
 
@@ -128,13 +133,19 @@ def auction_price(orders: Sequence[OracleOrder], reference_ticks: int) -> tuple[
 
 
 class OracleVenue:
-    """Price-time matching by looking at everything each time."""
+    """Price-time matching by looking at everything each time.
+
+    ``batched`` are the instruments that trade in batch auctions; at most ``stops_at_once`` stops take their
+    turn within one command.
+    """
 
     def __init__(
         self,
         prevention: SelfTradePrevention,
         keeps_overnight: bool = False,
         instrument_ids: Sequence[str] = ("X", "Y"),
+        batched: Collection[str] = (),
+        stops_at_once: int = MAX_TRIGGERED_STOPS,
     ) -> None:
         self.orders: list[OracleOrder] = []
         self.stops: list[OracleStop] = []
@@ -145,9 +156,21 @@ class OracleVenue:
         self._trades = 0
         self._claims = 0
         self._filled_before: dict[int, int] = {}
+        self._batched = batched
+        self._stops_at_once = stops_at_once
+        self._commands: dict[int, NewOrder] = {}
+        self._protections = OracleProtections(self._commands.__getitem__)
+        self._now_us = 0
 
     def apply(self, record: Record) -> list[AnyVenueEvent]:
         """The events of one command."""
+        self._now_us = record.timestamp_us
+        if isinstance(record.command, NewOrder):
+            self._commands[record.sequence] = record.command
+        events = self._carry_out(record)
+        return events if isinstance(record.command, SetPhase) else self._protected(events)
+
+    def _carry_out(self, record: Record) -> list[AnyVenueEvent]:
         match record.command:
             case NewOrder() as command:
                 events = self._new(record.sequence, command)
@@ -179,7 +202,17 @@ class OracleVenue:
             case SetPhase() as change:
                 return self._set_phase(record.sequence, change)
             case _:
-                return []
+                return self._carry_out_rare(record)
+
+    def _carry_out_rare(self, record: Record) -> list[AnyVenueEvent]:
+        match record.command:
+            case Uncross(instrument_id) if self._may_trade:
+                return self._uncross(record.sequence, instrument_id) + self._run_stops(instrument_id)
+            case TriggerStops(instrument_id):
+                return self._run_stops(instrument_id)
+            case SetProtection() as command:
+                self._protections.set(command)
+        return []
 
     # --- reading ------------------------------------------------------------------------------------
 
@@ -215,15 +248,34 @@ class OracleVenue:
         self.phase = command.phase
         events: list[AnyVenueEvent] = [PhaseChanged(command.phase, command.reason)]
         if command.phase is Phase.CLOSED:
-            events += self._cancel_where(
-                CancelReason.MARKET_CLOSE,
-                lambda order: not self._keeps_overnight or _ends_with_the_day(order),
-            )
+            events += self._close()
         if command.phase not in (Phase.OPENING_AUCTION, Phase.CONTINUOUS, Phase.CLOSING_AUCTION):
             return events
         for instrument_id in self._references:
             events += self._uncross(sequence, instrument_id)
-            events += self._run_stops(instrument_id)
+            events += self._protected(self._run_stops(instrument_id))
+        return events
+
+    def _close(self) -> list[AnyVenueEvent]:
+        """Quotes are for the day, and what waits for an auction that will not come ends too."""
+        live: list[OracleOrder | OracleStop] = [*self.orders, *self.stops]
+        ending = [
+            each.order_id
+            for each in live
+            if not self._keeps_overnight
+            or each.command.time_in_force is TimeInForce.DAY
+            or (isinstance(each, OracleOrder) and each.auction_only)
+        ]
+        reason = CancelReason.MARKET_CLOSE
+        return [event for number in sorted(ending) for event in self._end_number(number, reason)]
+
+    def _protected(self, events: list[AnyVenueEvent]) -> list[AnyVenueEvent]:
+        """With the end of the quotes that have been hit too often."""
+        for group in self._protections.freeze(events, self._now_us):
+            events += self._cancel_where(
+                CancelReason.MARKET_MAKER_PROTECTION,
+                lambda order, group=group: (order.account, order.all_terms.quote_group) == group,  # type: ignore[misc]
+            )
         return events
 
     def _uncross(self, sequence: int, instrument_id: str) -> list[AnyVenueEvent]:
@@ -234,7 +286,8 @@ class OracleVenue:
         )
         if result is not None:
             events += self._auction(sequence, instrument_id, result)
-        for order in [each for each in self.orders if each.instrument_id == instrument_id]:
+        own = [each for each in self.orders if each.instrument_id == instrument_id]
+        for order in sorted(own, key=lambda each: each.order_id):
             if order.auction_only:
                 unpriced = order.price_ticks in UNPRICED
                 reason = CancelReason.NO_LIQUIDITY if unpriced else CancelReason.IOC_REMAINDER
@@ -317,6 +370,8 @@ class OracleVenue:
 
     def _new(self, sequence: int, command: NewOrder) -> list[AnyVenueEvent]:
         terms = command.all_terms
+        if self._protections.is_frozen(command, self._now_us):
+            return self._refuse_frozen(sequence, command)
         if terms.stop_price_ticks is not None:
             stop = OracleStop(
                 sequence, command, terms.stop_price_ticks, command.price_ticks, command.quantity
@@ -328,7 +383,8 @@ class OracleVenue:
                 )
             ]
         order = OracleOrder(sequence, command, self._limit(command), command.quantity, 0)
-        post_only = self._is_continuous and terms.post_only
+        at_once = self._matches_at_once(command.instrument_id)
+        post_only = at_once and terms.post_only
         refused = post_only and not self._stay_behind(order, post_only)
         acknowledged = Acknowledged(
             sequence, order.instrument_id, order.side, order.price_ticks, order.quantity
@@ -336,15 +392,35 @@ class OracleVenue:
         self._enter(order)
         if refused:
             return [acknowledged, *self._end(order, CancelReason.POST_ONLY)]
-        if not self._is_continuous:
-            order.auction_only = not command.can_rest
-            return [acknowledged, *self._rested(order)]
+        if not at_once:
+            return [acknowledged, *self._wait(order)]
         if command.time_in_force is TimeInForce.FOK and not self._can_fill(order):
             return [acknowledged, *self._end(order, CancelReason.FOK)]
         return [acknowledged, *self._take_part(order)]
 
+    def _refuse_frozen(self, sequence: int, command: NewOrder) -> list[AnyVenueEvent]:
+        name, side, price_ticks, quantity = (
+            command.instrument_id,
+            command.side,
+            command.price_ticks,
+            command.quantity,
+        )
+        assert price_ticks is not None
+        reason = CancelReason.MARKET_MAKER_PROTECTION
+        return [
+            Acknowledged(sequence, name, side, price_ticks, quantity),
+            Cancelled(sequence, name, side, price_ticks, quantity, reason),
+        ]
+
+    def _wait(self, order: OracleOrder) -> list[AnyVenueEvent]:
+        """For the next uncross."""
+        order.auction_only = not order.command.can_rest
+        return self._rested(order)
+
     def _take_part(self, order: OracleOrder) -> list[AnyVenueEvent]:
         command = order.command
+        if not self._matches_at_once(command.instrument_id):
+            return self._wait(order)
         order.shown = order.remaining
         events, stopped = self._trade(order)
         if order not in self.orders:
@@ -361,13 +437,16 @@ class OracleVenue:
     def _limit(self, command: NewOrder) -> int:
         if command.price_ticks is not None:
             return command.price_ticks
-        if not self._is_continuous:
+        if not self._matches_at_once(command.instrument_id):
             return MARKET_BID if command.side is Side.BUY else MARKET_ASK
         return MAX_PRICE_TICKS if command.side is Side.BUY else 1
 
     @property
-    def _is_continuous(self) -> bool:
+    def _may_trade(self) -> bool:
         return self.phase is Phase.CONTINUOUS
+
+    def _matches_at_once(self, instrument_id: str) -> bool:
+        return self._may_trade and instrument_id not in self._batched
 
     def _enter(self, order: OracleOrder) -> None:
         order.shown = order.quantity
@@ -399,23 +478,35 @@ class OracleVenue:
         return True
 
     def _can_fill(self, taker: OracleOrder) -> bool:
+        """What icebergs hide is reached after all that is shown at their price."""
+        crossing = self._crossing(taker)
         lots = 0
-        for maker in self._crossing(taker):
-            if maker.account == taker.account and self._mode(taker) is not SelfTradePrevention.NONE:
-                if self._mode(taker) is SelfTradePrevention.CANCEL_MAKER:
-                    continue
-                break
-            lots += maker.remaining
+        for price_ticks in dict.fromkeys(each.price_ticks for each in crossing):
+            level = [each for each in crossing if each.price_ticks == price_ticks]
+            for maker, claim in [(each, each.shown) for each in level] + [
+                (each, each.hidden) for each in level
+            ]:
+                if maker.account == taker.account and self._mode(taker) is not SelfTradePrevention.NONE:
+                    if self._mode(taker) is SelfTradePrevention.CANCEL_MAKER:
+                        continue
+                    return lots >= taker.quantity
+                lots += claim
         return lots >= taker.quantity
 
     def _run_stops(self, instrument_id: str) -> list[AnyVenueEvent]:
         events: list[AnyVenueEvent] = []
-        while self._is_continuous and (stop := self._next_stop(instrument_id)) is not None:
+        if not self._may_trade:
+            return events
+        left = self._stops_at_once
+        while (stop := self._next_stop(instrument_id)) is not None:
+            if not left:
+                return [*events, StopsWaiting(instrument_id)]
+            left -= 1
             self.stops.remove(stop)
             command = stop.command
             price_ticks = stop.price_ticks
             if price_ticks is None:
-                price_ticks = MAX_PRICE_TICKS if command.side is Side.BUY else 1
+                price_ticks = self._limit(command)
             order = OracleOrder(stop.order_id, command, price_ticks, stop.quantity, 0)
             self._enter(order)
             events.append(Triggered(stop.order_id, instrument_id, command.side, price_ticks, stop.quantity))
@@ -447,7 +538,8 @@ class OracleVenue:
             return self._end(order, CancelReason.AMENDED_BELOW_FILLED)
         wanted = OracleOrder(order.order_id, order.command, price_ticks, quantity, 0)
         post_only = order.command.all_terms.post_only
-        if post_only and self._is_continuous and not self._stay_behind(wanted, post_only):
+        at_once = self._matches_at_once(order.instrument_id)
+        if post_only and at_once and not self._stay_behind(wanted, post_only):
             return [AmendRefused(order.order_id, would_trade=True)]
         if wanted.price_ticks == order.price_ticks and quantity <= order.quantity:
             return self._lower(order, quantity)
@@ -457,9 +549,10 @@ class OracleVenue:
         order.shown = order.remaining
         self._claim(order)
         stopped = False
-        if self._is_continuous:
-            trades, stopped = self._trade(order, is_amend=True)
+        if at_once:
+            trades, stopped = self._trade(order, old_price)
             events += trades
+            old_remaining -= quantity - order.quantity
         events.append(self._amended(order, old_price, old_remaining))
         if order in self.orders and stopped:
             events += self._end(order, CancelReason.SELF_TRADE)
@@ -520,7 +613,9 @@ class OracleVenue:
     def _mode(self, order: OracleOrder) -> SelfTradePrevention:
         return order.command.all_terms.self_trade_prevention or self._prevention
 
-    def _trade(self, taker: OracleOrder, is_amend: bool = False) -> tuple[list[AnyVenueEvent], bool]:
+    def _trade(
+        self, taker: OracleOrder, counted_ticks: int | None = None
+    ) -> tuple[list[AnyVenueEvent], bool]:
         """What it trades, and whether it met its own and ends there."""
         events: list[AnyVenueEvent] = []
         mode = self._mode(taker)
@@ -531,7 +626,7 @@ class OracleVenue:
             if mode is SelfTradePrevention.CANCEL_TAKER:
                 return events, True
             if mode is SelfTradePrevention.DECREMENT:
-                decremented, stopped = self._decrement(maker, taker, is_amend)
+                decremented, stopped = self._decrement(maker, taker, counted_ticks or taker.price_ticks)
                 events += decremented
                 if stopped:
                     return events, True
@@ -568,7 +663,7 @@ class OracleVenue:
         return [trade, *self._display(maker, maker.shown)]
 
     def _decrement(
-        self, maker: OracleOrder, taker: OracleOrder, is_amend: bool
+        self, maker: OracleOrder, taker: OracleOrder, counted_ticks: int
     ) -> tuple[list[AnyVenueEvent], bool]:
         by = min(maker.remaining, taker.remaining)
         is_smaller = taker.remaining <= maker.remaining
@@ -577,19 +672,20 @@ class OracleVenue:
         else:
             events = self._display(maker, maker.hidden)
             self._give_up(maker, by)
-            events += [self._decremented(maker, by), *self._display(maker, -maker.hidden)]
+            decremented = self._decremented(maker, maker.price_ticks, by)
+            events += [decremented, *self._display(maker, -maker.hidden)]
         if is_smaller:
             return events, True
         taker.quantity -= by
         taker.shown -= by
-        return [*events, *([] if is_amend else [self._decremented(taker, by)])], False
+        return [*events, self._decremented(taker, counted_ticks, by)], False
 
-    def _decremented(self, order: OracleOrder, by: int) -> Decremented:
+    def _decremented(self, order: OracleOrder, counted_ticks: int, by: int) -> Decremented:
         return Decremented(
             order.order_id,
             order.instrument_id,
             order.side,
-            order.price_ticks,
+            counted_ticks,
             by,
             order.quantity,
             order.remaining,
@@ -653,9 +749,5 @@ def _is_named(scope: CancelScope, order: NewOrder) -> bool:
         scope.instrument_id in (None, order.instrument_id)
         and scope.side in (None, order.side)
         and scope.label in (None, order.all_terms.label)
+        and scope.quote_group in (None, order.all_terms.quote_group)
     )
-
-
-def _ends_with_the_day(order: NewOrder) -> bool:
-    is_for_one_auction = not (order.can_rest or order.order_type.is_stop)
-    return is_for_one_auction or order.time_in_force is TimeInForce.DAY

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,16 +14,20 @@ from exchange.model.events import (
     AnyPrivateEvent,
     AnyVenueEvent,
     Cancelled,
+    Decremented,
     ExecutionReport,
     NewOrderAck,
     OrderAmended,
     OrderCancelled,
+    OrderTriggered,
+    Parked,
     PositionUpdate,
     Traded,
+    Triggered,
 )
 from exchange.model.order import OrderStatus
 from exchange.model.roles import Fees
-from exchange.model.types import CancelReason, Liquidity, Side
+from exchange.model.types import CancelReason, Liquidity, Side, TimeInForce
 
 TICK_VALUE = 10_000
 """Money of one tick of one lot: 0.01 times 100, in 1/10,000."""
@@ -40,7 +44,9 @@ class BookedOrder:
     filled: int = 0
     value: int = 0
     fees: int = 0
+    stop_price_ticks: int | None = None
     acknowledged: bool = False
+    parked: bool = False
     cancelled: bool = False
 
     @property
@@ -53,6 +59,8 @@ class BookedOrder:
             return OrderStatus.CANCELLED
         if self.filled == self.quantity:
             return OrderStatus.FILLED
+        if self.parked:
+            return OrderStatus.UNTRIGGERED
         return OrderStatus.PARTIALLY_FILLED if self.filled else OrderStatus.OPEN
 
 
@@ -68,6 +76,8 @@ class Books:
         self.paid: dict[int, int] = defaultdict(int)
         self.told: dict[int, list[AnyPrivateEvent]] = defaultdict(list)
         self.exec_ids: set[int] = set()
+        self.ended: Counter[CancelReason] = Counter()
+        """Orders that were not filled, by why."""
         self._seqs: dict[int, int] = defaultdict(int)
         self.lines: dict[tuple[int, str], tuple[int, int]] = {}
 
@@ -76,19 +86,22 @@ class Books:
         command = record.command
         if isinstance(command, NewOrder):
             order = BookedOrder(record.sequence, command, command.price_ticks, command.quantity)
+            order.stop_price_ticks = command.all_terms.stop_price_ticks
             self.orders[record.sequence] = order
             self.live[command.account][record.sequence] = order
 
     def amend(self, command: AmendOrder, events: Sequence[AnyVenueEvent]) -> None:
         """An amend that takes effect changes the order before its trades are booked."""
-        first = events[0]
-        if isinstance(first, AmendRefused):
-            return
-        if isinstance(first, Cancelled) and first.reason is CancelReason.AMENDED_BELOW_FILLED:
-            return
+        for event in events:
+            if isinstance(event, AmendRefused):
+                return
+            if isinstance(event, Cancelled) and event.reason is CancelReason.AMENDED_BELOW_FILLED:
+                return
         order = self.orders[command.order_id]
         order.quantity = order.quantity if command.quantity is None else command.quantity
         order.price_ticks = order.price_ticks if command.price_ticks is None else command.price_ticks
+        if command.stop_price_ticks is not None:
+            order.stop_price_ticks = command.stop_price_ticks
 
     def book(self, record: Record, events: Sequence[AnyVenueEvent]) -> list[AnyPrivateEvent]:
         """Book events and give what is to be told; cost and realised P&L of a position are left 0."""
@@ -123,8 +136,13 @@ class Books:
 
     def _book_event(self, record: Record, event: AnyVenueEvent) -> Iterator[AnyPrivateEvent]:
         match event:
-            case Acknowledged():
+            case Acknowledged() | Parked():
                 yield self._acknowledged(record, event)
+            case Triggered():
+                yield self._triggered(record, event)
+            case Decremented():
+                order = self.orders[event.order_id]
+                yield self._decremented(record, order, event.quantity)
             case Traded():
                 yield from self._traded(record, event)
             case Cancelled():
@@ -132,11 +150,14 @@ class Books:
             case Amended():
                 yield self._amended(record, event)
 
-    def _acknowledged(self, record: Record, event: Acknowledged) -> NewOrderAck:
+    def _acknowledged(self, record: Record, event: Acknowledged | Parked) -> NewOrderAck:
         order = self.orders[event.order_id]
         assert not order.acknowledged
         order.acknowledged = True
         own = order.command
+        order.parked = isinstance(event, Parked)
+        if isinstance(event, Acknowledged) and own.all_terms.post_only is not None:
+            order.price_ticks = event.price_ticks
         return NewOrderAck(
             own.account,
             self._seq(own.account),
@@ -148,9 +169,34 @@ class Books:
             own.side,
             own.order_type,
             own.time_in_force,
-            own.price_ticks,
+            order.price_ticks,
             own.quantity,
+            own.terms,
         )
+
+    def _triggered(self, record: Record, event: Triggered) -> OrderTriggered:
+        order = self.orders[event.order_id]
+        assert order.parked, f"{order} is triggered"
+        order.parked = False
+        own = order.command
+        return OrderTriggered(
+            own.account,
+            self._seq(own.account),
+            record.timestamp_us,
+            order.order_id,
+            own.client_order_id,
+            own.request_id,
+            own.instrument_id,
+            own.side,
+            order.price_ticks,
+            order.quantity,
+        )
+
+    def _decremented(self, record: Record, order: BookedOrder, quantity: int) -> OrderAmended:
+        assert order.is_live
+        assert order.filled < quantity < order.quantity, f"{order} is lowered to {quantity}"
+        order.quantity = quantity
+        return self._amendment(record, order, is_self_trade=True)
 
     def _traded(self, record: Record, event: Traded) -> Iterator[AnyPrivateEvent]:
         in_auction = event.auction_id is not None
@@ -173,13 +219,20 @@ class Books:
         order = self.orders[order_id]
         own = order.command
         assert order.is_live, f"{order_id} trades although it has ended"
+        assert not order.parked, f"{order_id} trades although it waits for its stop price"
+        if own.all_terms.post_only is not None:
+            assert liquidity != "taker", f"{order_id} takes"
         order.filled += event.quantity
         assert order.filled <= order.quantity, f"{order_id} is filled beyond its quantity"
         fees: int = getattr(self._fees[own.account], liquidity) * event.quantity
         order.value += event.price_ticks * event.quantity
         order.fees += fees
         sign = 1 if own.side is Side.BUY else -1
-        self.positions[own.account, own.instrument_id] += sign * event.quantity
+        held = self.positions[own.account, own.instrument_id]
+        if own.all_terms.reduce_only:
+            assert held * sign < 0, f"{order_id} is reduce-only, and {held} are held"
+            assert event.quantity <= abs(held), f"{order_id} turns {held} round"
+        self.positions[own.account, own.instrument_id] = held + sign * event.quantity
         self.cash[own.account] -= sign * event.quantity * event.price_ticks * TICK_VALUE
         self.paid[own.account] += fees
         self._end(order)
@@ -211,7 +264,10 @@ class Books:
         assert order.is_live, f"{event.order_id} is cancelled although it has ended"
         order.cancelled = True
         self._end(order)
+        self.ended[event.reason] += 1
         own = order.command
+        if own.time_in_force is TimeInForce.FOK:
+            assert not order.filled, f"{order} is neither filled nor killed"
         return OrderCancelled(
             own.account,
             self._seq(own.account),
@@ -229,8 +285,13 @@ class Books:
 
     def _amended(self, record: Record, event: Amended) -> OrderAmended:
         order = self.orders[event.order_id]
+        if not event.parked:
+            order.price_ticks = event.price_ticks
+        assert order.quantity == event.quantity
+        return self._amendment(record, order)
+
+    def _amendment(self, record: Record, order: BookedOrder, is_self_trade: bool = False) -> OrderAmended:
         own = order.command
-        assert order.price_ticks is not None
         return OrderAmended(
             own.account,
             self._seq(own.account),
@@ -244,6 +305,8 @@ class Books:
             order.quantity,
             order.filled,
             order.quantity - order.filled,
+            order.stop_price_ticks,
+            is_self_trade,
         )
 
     def _end(self, order: BookedOrder) -> None:

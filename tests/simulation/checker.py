@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from exchange.app import Exchange
-from exchange.model.answers import OrderAnswer
+from exchange.engine.book import Book
+from exchange.model.answers import OrderAnswer, OrderReport
 from exchange.model.commands import (
     AmendOrder,
     CancelOrder,
@@ -21,23 +22,27 @@ from exchange.model.commands import (
 from exchange.model.events import AnyPrivateEvent, AnyVenueEvent, PositionUpdate, Traded
 from exchange.model.phases import PHASES
 from exchange.model.roles import Fees
+from exchange.model.rules import ClosingCancels
 from exchange.model.types import CancelReason, Phase, SelfTradePrevention, Side
 from exchange.pipeline.recovery import Recovered
 from exchange.services.settlement.settlement import Settled
 from tests.oracle.actions import INSTRUMENTS
 from tests.simulation.books import Books
 from tests.simulation.oracle import Oracle
-from tests.simulation.rules import POSITION_LIMIT, ROLES
+from tests.simulation.rules import POSITION_LIMIT, ROLES, STOPS_AT_ONCE, Game
 
 FEES = {role.name: role.fees for role in ROLES}
 SIDES = (Side.BUY, Side.SELL)
+OVERDUE_US = 20_000
+"""How long an order that is good till a date may outlast it: several looks at the clock."""
 
 
 class Checker:
     """Knows what must come of the durable records, life after life. What is wrong raises AssertionError."""
 
-    def __init__(self, prevention: SelfTradePrevention) -> None:
-        self.oracle = Oracle(prevention)
+    def __init__(self, game: Game) -> None:
+        keeps_overnight = game.closing_cancels is ClosingCancels.DAY
+        self.oracle = Oracle(game.prevention, keeps_overnight, game.batched, STOPS_AT_ONCE)
         self.fees: dict[int, Fees] = {}
         self.books = Books(self.fees)
         self.roles: dict[int, str] = {}
@@ -47,8 +52,11 @@ class Checker:
         self.failure: AssertionError | None = None
         self.doomed: set[int] = set()
         """Live orders that a guard of their team must have cancelled by the next rest."""
+        self.reports: dict[int, OrderReport | None] = {}
+        """How an order stood once its command was settled, by the sequence of that."""
         self._guards: dict[int, set[CancelReason]] = defaultdict(set)
-        self._prevents = prevention is SelfTradePrevention.CANCEL_TAKER
+        self._heard_us: dict[int, int] = {}
+        self._prevents = game.prevention is not SelfTradePrevention.NONE
         self._expected: list[AnyVenueEvent] = []
         self._got = 0
         self._last_timestamp_us = 0
@@ -66,6 +74,7 @@ class Checker:
                 try:
                     assert record.sequence <= journal.last_sequence, "settled before it was durable"
                     self.settled(record, events, settled)
+                    self._heard_us[record.sequence] = exchange._clock.now_us()
                 except AssertionError as error:
                     self.failure = error
             return settled
@@ -93,7 +102,7 @@ class Checker:
             assert depth == self.oracle.depth(name, 100), f"depth of {name}"
             assert core.venue.phase_of(name) is self.oracle.phase_of(name)
             assert core.admission.phases.of(name) is self.oracle.phase_of(name), "admission's phase"
-            if self.oracle.phase_of(name) is Phase.CONTINUOUS and depth.bids and depth.asks:
+            if self.oracle.matches_at_once(name) and depth.bids and depth.asks:
                 assert depth.bids[0][0] < depth.asks[0][0], f"{name} is crossed"
         assert core.venue.statistics().live_orders == len(self.oracle.orders)
         self._check_priority(exchange)
@@ -104,6 +113,15 @@ class Checker:
             self._check_account(exchange, account)
         assert sum(map(core.ledger.cash, core.ledger.accounts())) == 0
         assert sum(map(core.ledger.fees, core.ledger.accounts())) == 0
+
+    def nothing_is_overdue(self, now_us: int, since_us: int) -> None:
+        """Orders that are good till a date have ended, where the exchange has lived ``since_us``."""
+        for orders in self.books.live.values():
+            for order in orders.values():
+                expires_at_us = order.command.all_terms.expires_at_us
+                if expires_at_us is not None:
+                    due_us = max(expires_at_us, since_us, self._heard_us.get(order.order_id, 0))
+                    assert now_us - due_us < OVERDUE_US, f"{order} lives at {now_us}"
 
     def guards_are_due(self) -> None:
         """Every socket and timer has ended with the life before: what guarded teams had must go."""
@@ -208,6 +226,8 @@ class Checker:
 
     def _check_answer(self, record: Record, settled: Settled) -> None:
         answer = settled.answer
+        if isinstance(answer, OrderAnswer):
+            self.reports[record.sequence] = answer.report
         if isinstance(record.command, NewOrder):
             assert isinstance(answer, OrderAnswer)
             order, report = self.books.orders[record.sequence], answer.report
@@ -228,16 +248,32 @@ class Checker:
     # --- at rest ----------------------------------------------------------------------------------
 
     def _check_priority(self, exchange: Exchange) -> None:
-        """Orders stand in the book by price, then by when they got their place."""
+        """Orders stand in the book by price, then by when they got their place; stops wait beside it."""
         for book in exchange.core.venue._books.values():
             for side, orders in ((Side.BUY, book.bids.orders()), (Side.SELL, book.asks.orders())):
-                places = [(order.price_ticks, order.order_id, order.remaining) for order in orders]
+                places = [
+                    (order.price_ticks, order.order_id, order.remaining, order.reserve) for order in orders
+                ]
                 sign = -1 if side is Side.BUY else 1
                 naive = sorted(
                     (each for each in self.oracle.orders if _within(each, book.instrument_id, side)),
                     key=lambda each: (sign * each.price_ticks, each.since),
                 )
-                assert places == [(each.price_ticks, each.order_id, each.remaining) for each in naive]
+                assert places == [
+                    (each.price_ticks, each.order_id, each.shown, each.hidden) for each in naive
+                ]
+                for _, order_id, shown, _ in places:
+                    display = self.books.orders[order_id].command.all_terms.display_quantity
+                    assert display is None or 0 < shown <= display, f"{order_id} shows {shown}"
+            self._check_stops(book)
+
+    def _check_stops(self, book: Book) -> None:
+        waiting = {each.order_id: each.stop_price_ticks for each in book.stops.orders.values()}
+        assert waiting == {
+            each.order_id: each.stop_price_ticks
+            for each in self.oracle.stops
+            if each.command.instrument_id == book.instrument_id
+        }
 
     def _check_account(self, exchange: Exchange, account: int) -> None:
         core, books = exchange.core, self.books

@@ -10,14 +10,23 @@ from random import Random
 
 from exchange.app import Exchange
 from exchange.journal.memory import MemoryJournal
-from exchange.model.answers import Answer, Done, OrderAnswer, OrdersCancelled, TeamAnswer
-from exchange.model.commands import CancelOrder, NewOrder, Record, RegisterTeam
+from exchange.model.answers import (
+    Answer,
+    Done,
+    OrderAnswer,
+    OrderReport,
+    OrdersCancelled,
+    QuoteAnswer,
+    TeamAnswer,
+)
+from exchange.model.commands import CancelOrder, NewOrder, Quote, Record, RegisterTeam
 from exchange.model.phases import PHASES
 from exchange.model.reasons import Code, Refusal
 from exchange.pipeline.health import State
 from exchange.pipeline.responses import PendingRequest, Wait
 from tests.simulation.checker import Checker
 from tests.simulation.generator import Asked, Generator
+from tests.simulation.quotes import QuoteAudit
 from tests.simulation.report import Report
 
 NEVER = frozenset({Code.INTERNAL_ERROR, Code.VENUE_HALTED, Code.UNKNOWN_TEAM, Code.UNKNOWN_INSTRUMENT})
@@ -42,6 +51,7 @@ class Life:
     exchange: Exchange
     journal: MemoryJournal
     tasks: list[asyncio.Task[None]]
+    began_us: int
     under_way: list[tuple[Asked, PendingRequest]] = field(default_factory=list)
     is_stopping: bool = False
 
@@ -61,9 +71,13 @@ class Clients:
         self._acknowledged: dict[int, NewOrder] = {}
         self._first_answers: set[int] = set()
         self._by_client_id: dict[tuple[int, str], int] = {}
+        self._reports: list[tuple[int, OrderReport]] = []
+        self._quotes = QuoteAudit()
 
     def submit(self, life: Life, asked: Asked) -> None:
         self._report.steps += 1
+        if isinstance(asked.command, Quote):
+            self._quotes.asked(asked.command)
         wait = self._chance.choice(tuple(Wait))
         pending = life.exchange.path.intake.submit(
             asked.command, f"s{self._report.steps}", asked.account, wait
@@ -94,6 +108,11 @@ class Clients:
     def _answered(self, life: Life, asked: Asked, pending: PendingRequest) -> None:
         answer, command = pending.answer, asked.command
         self._report.answers[answer.code if isinstance(answer, Refusal) else type(answer).__name__] += 1
+        if isinstance(command, Quote) and isinstance(answer, QuoteAnswer | Refusal):
+            self._quotes.answered(command, answer)
+        if isinstance(answer, OrderAnswer) and answer.report is not None and not answer.duplicate:
+            assert pending.sequence is not None
+            self._reports.append((pending.sequence, answer.report))
         if isinstance(answer, Refusal):
             self._refused(life, answer)
         elif isinstance(answer, OrderAnswer) and isinstance(command, NewOrder):
@@ -125,6 +144,13 @@ class Clients:
         if details.get("accepted") and "order_number" in details:
             assert details["order_number"] <= life.journal.last_sequence, refusal
 
+    def check_reports(self) -> None:
+        """What was told after matching, before anything was booked, is what came to be."""
+        for sequence, report in self._reports:
+            settled = self._checker.reports.get(sequence, report)
+            assert report == settled, f"{sequence} was told {report} and is {settled}"
+        self._reports.clear()
+
     async def ask_alone(self, life: Life) -> None:
         """With nothing else under way the answer is known: a resend repeats, a live order is cancelled."""
         if not self._make.entered:
@@ -153,7 +179,9 @@ class Clients:
         return answer
 
     def audit(self, records: Iterable[Record]) -> None:
-        """Every order that was ever acknowledged is in the journal, as it was sent, once."""
+        """Every order that was acknowledged is in the journal, as it was sent, once; no quote by half."""
+        records = list(records)
+        self._quotes.audit(records)
         commands = {record.sequence: record.command for record in records}
         for order_id, order in self._acknowledged.items():
             entered = commands.get(order_id)

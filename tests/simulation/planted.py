@@ -14,14 +14,19 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
+from exchange.engine import controls, venue
 from exchange.engine.auction import _Fills
-from exchange.engine.book import BookSide
+from exchange.engine.book import Book, BookSide, RestingOrder
 from exchange.engine.matching import Matcher
+from exchange.engine.protection import Protections
+from exchange.engine.stops import StopBook
 from exchange.journal.memory import MemoryJournal
-from exchange.pipeline.book_feed import BookFeed
+from exchange.model.phases import MarketPhases
 from exchange.pipeline.core import Core
+from exchange.pipeline.expiry_clock import ExpiryClock
 from exchange.pipeline.guards import Guards
 from exchange.pipeline.hub import Hub
+from exchange.pipeline.ladder import Ladder
 from exchange.pipeline.market_clock import MarketClock
 from exchange.pipeline.validate import ValidateStage
 from exchange.services.orders.register import OrderRegister
@@ -30,6 +35,7 @@ from exchange.services.settlement import settlement as settling
 from exchange.services.settlement.streams import StreamNumbers
 from exchange.services.validation.acts import Acts
 from exchange.services.validation.admission import Admission
+from exchange.services.validation.controls import Controls
 from exchange.services.validation.limits import Position
 
 
@@ -62,13 +68,13 @@ PLANTS = (
         (
             Matcher,
             "enter",
-            "entry = order_id + (price_ticks << PRIORITY_BITS)",
-            "entry = (1 << 30) - order_id + (price_ticks << PRIORITY_BITS)",
+            "entry = place + (price_ticks << PRIORITY_BITS)",
+            "entry = (1 << 30) - place + (price_ticks << PRIORITY_BITS)",
         ),
     ),
     _plant(
         "lowered order loses its place",
-        (Matcher, "amend", "quantity <= order.quantity:", "quantity == order.quantity:"),
+        (venue, "amend", "quantity <= order.quantity:", "quantity == order.quantity:"),
     ),
     _plant(
         "remainder of an immediate order rests", (Matcher, "enter", "if rests:", "if rests or remaining:")
@@ -88,11 +94,103 @@ PLANTS = (
     ),
     _plant(
         "self-trade goes through",
-        (Matcher, "_match", "barred = account if self._prevent else _NOBODY", "barred = _NOBODY"),
+        (Matcher, "enter", "barred = account if self._prevents else _NOBODY", "barred = _NOBODY"),
     ),
     _plant(
         "uncross leaves a filled order in the book",
         (_Fills, "take", "del self._queue[order.entry]", "order.remaining = 1"),
+    ),
+    # --- orders with terms
+    _plant(
+        "iceberg keeps its place when it refills",
+        (
+            Matcher,
+            "_refill",
+            "    order.entry = (\n",
+            "    _ = (\n",
+        ),
+    ),
+    _plant(
+        "iceberg shows all of its lots",
+        (RestingOrder, "show", "min(shown, left)", "left"),
+    ),
+    _plant(
+        "stop is triggered from the wrong side",
+        (StopBook, "_reach", "heap[0][0] <= level", "heap[0][0] >= level"),
+    ),
+    _plant(
+        "fill-or-kill order is filled in part",
+        (controls, "enter", "and not _can_fill(matcher, aggressor)", "and False"),
+    ),
+    _plant(
+        "post-only order takes",
+        (
+            controls,
+            "enter",
+            "allowed = matcher.post_only_price(post_only, side, price_ticks)",
+            "allowed = price_ticks",
+        ),
+    ),
+    _plant(
+        "decrement frees too much",
+        (
+            Settlement,
+            "_decremented",
+            "self._exposure.release(command.account, command.instrument_id, command.side, freed)",
+            "self._exposure.release(command.account, command.instrument_id, command.side, freed + 1)",
+        ),
+    ),
+    _plant(
+        "order outlives its date",
+        (ExpiryClock, "check", "if next_us is not None and next_us <= now_us:", "if False:"),
+    ),
+    _plant(
+        "reduce-only looks at the position alone",
+        (Controls, "judge_reduction", "if open_quantity + increase <=", "if increase <="),
+    ),
+    _plant(
+        "stops are no part of a snapshot",
+        (Book, "load", "self.stops.load(snapshot.stops)", "pass"),
+    ),
+    # --- quotes and batches
+    _plant(
+        "frozen group goes on quoting",
+        (
+            Protections,
+            "is_frozen",
+            "return protection is not None and now_us < protection.frozen_until_us",
+            "return False",
+        ),
+    ),
+    _plant(
+        "protection counts the last fill of a side alone",
+        (
+            Protections,
+            "take",
+            "frozen.update(dict.fromkeys(self._traded(event, now_us)))\n",
+            "frozen.update(dict.fromkeys(self._traded(event, now_us)))\n"
+            "            self._forget_filled({event.maker_order_id: event.instrument_id}, is_live)\n"
+            "            self._forget_filled({event.taker_order_id: event.instrument_id}, is_live)\n",
+        ),
+    ),
+    _plant(
+        "quote is left by half when one side is refused",
+        (
+            Admission,
+            "_judge_quote",
+            "        if refusal is not None:\n            return refusal\n",
+            "        if refusal is not None:\n"
+            "            return [each for each in commands if each is not command]\n",
+        ),
+    ),
+    _plant(
+        "batched instrument trades at once",
+        (
+            MarketPhases,
+            "is_call",
+            "(instrument_id in self._batched and rule.match is Matching.CONTINUOUS)",
+            "False",
+        ),
     ),
     # --- settlement
     _plant(
@@ -202,10 +300,12 @@ PLANTS = (
         (
             Core,
             "replay",
-            "return self.settlement.settle(record, self.venue.apply(record))",
-            "settled = self.settlement.settle(record, self.venue.apply(record))\n"
+            "return self.settlement.settle(record, events)",
+            "settled = self.settlement.settle(record, events)\n"
             "        for wish in settled.wishes:\n"
-            "            self.settlement.settle(record, self.venue._cancel_orders(record.sequence, wish))\n"
+            "            again = Record(record.sequence, record.timestamp_us, wish)\n"
+            "            for derived in self.venue.steps(again):\n"
+            "                self.settlement.settle(record, derived)\n"
             "        return settled",
         ),
     ),
@@ -234,12 +334,7 @@ PLANTS = (
     ),
     _plant(
         "level that is gone is not told",
-        (
-            BookFeed,
-            "_kept_update",
-            "self._priced(bids.items())",
-            "self._priced(each for each in bids.items() if each[1])",
-        ),
+        (Ladder, "seen_changes", "seen.append((key * sign, 0))", "pass"),
     ),
     _plant(
         "disconnect cancels nothing",

@@ -21,7 +21,11 @@ class Report:
     commands: Counter[str] = field(default_factory=Counter)
     closed: Counter[int] = field(default_factory=Counter)
     """Sockets, by close code."""
+    ended: Counter[str] = field(default_factory=Counter)
+    """Orders that were not filled, by the reason."""
     received: int = 0
+    snapshots: int = 0
+    """Starts from one."""
     state_hash: str = ""
     """Of the last one."""
 
@@ -32,5 +36,7 @@ class Report:
         self.answers += other.answers
         self.commands += other.commands
         self.closed += other.closed
+        self.ended += other.ended
+        self.snapshots += other.snapshots
         self.received += other.received
         self.state_hash = other.state_hash

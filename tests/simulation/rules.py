@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from random import Random
+from typing import NamedTuple
 from unittest.mock import patch
 
 from exchange.config import Config, CoordinationConfig, GameConfig, JournalConfig, MarketConfig
 from exchange.journal.memory import MemoryFaults
-from exchange.model.roles import Fees, PortfolioLimit, PositionLimit, Role
-from exchange.model.rules import Bands
+from exchange.model.roles import Fees, PortfolioLimit, PositionLimit, QuoteRules, Role
+from exchange.model.rules import Bands, BatchAuctions, Closing, ClosingCancels
 from exchange.model.types import SelfTradePrevention
-from tests.oracle.actions import rules
+from tests.oracle.actions import INSTRUMENTS, rules
 
 PRICES = range(98, 103)
 ROLES = (
@@ -25,16 +26,22 @@ ROLES = (
         name="wide",
         fees=Fees(maker=-50, taker=-300, auction=-20),
         constraints=(PositionLimit(max_position=40),),
+        quotes=QuoteRules(min_quantity=2, max_spread_ticks=3),
     ),
 )
 POSITION_LIMIT = {"tight": 20, "wide": 40}
 TEAMS = 6
 ORDER_QUEUE = 24
+STOPS_AT_ONCE = 2
+CHECK_INTERVAL_S = 0.002
+BATCH_MS = 10
 
 _SMALL = {
     "exchange.pipeline.path.STAGE_QUEUE_CAPACITY": 5,
     "exchange.engine.auction.AUCTION_SLICE": 3,
     "exchange.engine.endings.AUCTION_SLICE": 3,
+    "exchange.engine.venue.MAX_TRIGGERED_STOPS": STOPS_AT_ONCE,
+    "exchange.engine.stops.MAX_DEAD_ENTRIES": 2,
     "exchange.pipeline.hub.CONNECTION_BUFFER_MESSAGES": 60,
     "exchange.engine.matching.MAX_DEAD_ENTRIES": 2,
     "exchange.engine.book.MAX_DEAD_ENTRIES": 2,
@@ -51,15 +58,35 @@ def small_bounds() -> Iterator[None]:
         yield
 
 
-def game(prevention: SelfTradePrevention) -> Config:
+class Game(NamedTuple):
+    """What differs from seed to seed. ``batched`` are the instruments that trade in batch auctions."""
+
+    prevention: SelfTradePrevention
+    closing_cancels: ClosingCancels
+    batched: tuple[str, ...]
+
+
+def choose_game(chance: Random) -> Game:
+    """Half of the games are continuous in both instruments."""
+    return Game(
+        chance.choice(tuple(SelfTradePrevention)),
+        chance.choice(tuple(ClosingCancels)),
+        chance.choice(((), (), INSTRUMENTS[1:], INSTRUMENTS)),
+    )
+
+
+def configure(game: Game) -> Config:
     """Two instruments without bands, and timers of milliseconds."""
+    batch_auctions = BatchAuctions(interval_ms=BATCH_MS, instruments=game.batched) if game.batched else None
     return Config(
         game=GameConfig(
             preset="flow",
-            instruments=rules(prevention).instruments,
+            instruments=rules(game.prevention).instruments,
             roles=ROLES,
             bands=Bands(enabled=False),
-            self_trade_prevention=prevention,
+            self_trade_prevention=game.prevention,
+            closing=Closing(cancels=game.closing_cancels),
+            batch_auctions=batch_auctions,
         ),
         responses=CoordinationConfig(
             default_timeout_seconds=0.05,
@@ -68,7 +95,7 @@ def game(prevention: SelfTradePrevention) -> Config:
             cleanup_interval_seconds=0.1,
         ),
         journal=JournalConfig(restart_grace_s=0.004),
-        market=MarketConfig(check_interval_s=0.002, reopening_s=0.004),
+        market=MarketConfig(check_interval_s=CHECK_INTERVAL_S, reopening_s=0.004),
     )
 
 

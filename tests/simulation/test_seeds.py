@@ -17,6 +17,7 @@ import msgspec
 import pytest
 
 from exchange.model.reasons import Code
+from exchange.model.types import CancelReason
 from tests.simulation.world import simulate
 from tests.support.commands import REPOSITORY, environment
 
@@ -69,8 +70,20 @@ def test_simulation_holds() -> None:
         Code.CLIENT_ORDER_ID_REUSED,
         Code.POSITION_LIMIT_EXCEEDED,
         Code.PORTFOLIO_LIMIT_EXCEEDED,
+        Code.REDUCE_ONLY_REFUSED,
+        Code.REDUCE_ONLY_OPEN,
+        Code.POST_ONLY_NOT_ALLOWED,
+        Code.POST_ONLY_WOULD_TRADE,
+        "QuoteAnswer",
+        Code.QUOTE_CROSSED,
+        Code.QUOTES_FROZEN,
     }
     assert not met - answers.keys(), "the load misses these"
+    commands = sum((Counter(each["commands"]) for each in told), Counter[str]())
+    assert not {"ExpireOrders", "TriggerStops", "Uncross", "SetProtection"} - commands.keys(), commands
+    ended = sum((Counter(each["ended"]) for each in told), Counter[str]())
+    assert not {reason.value for reason in CancelReason} - ended.keys(), "no order ends so"
+    assert sum(each["snapshots"] for each in told) >= 3
     closed = sum((Counter(each["closed"]) for each in told), Counter[str]())
     assert not {"1006", "4003", "4008"} - closed.keys(), closed
 

@@ -19,18 +19,20 @@ from exchange.journal.memory import MemoryFaults, MemoryJournal
 from exchange.journal.records import decode_batches
 from exchange.model.commands import Record
 from exchange.model.phases import PHASES
-from exchange.model.types import SelfTradePrevention
 from tests.oracle.actions import INSTRUMENTS
 from tests.simulation.checker import Checker
 from tests.simulation.clients import Clients, Life
 from tests.simulation.generator import Generator, register
 from tests.simulation.listener import Listener
 from tests.simulation.report import Report, SimulationFailed
-from tests.simulation.rules import ORDER_QUEUE, TEAMS, disk, game, small_bounds
+from tests.simulation.rules import ORDER_QUEUE, TEAMS, choose_game, configure, disk, small_bounds
+from tests.simulation.snapshots import SnapshotExchange
 
 BURSTS = 3 * (1, 1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 10, 12) + (40,)
 """Commands submitted in one turn of the loop; the largest is more than the queues hold."""
 LISTENERS = 3
+SNAPSHOTS = 0.3
+"""Share of the starts that begin with a snapshot."""
 REST_S = 5.0
 """Virtual seconds within which everything must come to rest."""
 
@@ -67,9 +69,9 @@ class World:
         self._steps = steps
         self._chance = random_stream(seed, "world")
         self._disk = random_stream(seed, "disk")
-        prevention = self._chance.choice(tuple(SelfTradePrevention))
-        self._config = game(prevention)
-        self._checker = Checker(prevention)
+        game = choose_game(self._chance)
+        self._config = configure(game)
+        self._checker = Checker(game)
         self._make = Generator(random_stream(seed, "commands"), self._checker.books)
         self._make.disabled = self._checker.disabled
         self._batches: list[Batch] = []
@@ -93,6 +95,7 @@ class World:
         self.report.records = len(records)
         self.report.commands = Counter(type(record.command).__name__ for record in records)
         self._clients.audit(records)
+        self.report.ended = Counter({why.value: count for why, count in self._checker.books.ended.items()})
         for listener in self._listeners:
             self.report.closed += Counter(listener.closed)
             self.report.received += listener.received
@@ -102,14 +105,16 @@ class World:
     async def _begin(self) -> Life:
         faults = disk(self._disk) if self._crash_at is None else MemoryFaults()
         journal = MemoryJournal(self._disk, faults, batches=self._batches, clean=self._clean)
-        exchange = Exchange(
+        exchange = SnapshotExchange(
             self._config,
             journal,
+            self._chance.random() if self._chance.random() < SNAPSHOTS else None,
             clock=LoopClock(asyncio.get_running_loop().time),
             entropy=SeededEntropy(self._chance.getrandbits(64)),
             admin_key="simulation_admin",
         )
         recovered = await exchange.start()
+        self.report.snapshots += recovered.snapshot > 0
         self._checker.recovered(recovered, exchange, self._news(journal))
         if self._live_hash is not None:
             assert recovered.core.state_hash() == self._live_hash, "a replay is not what was lived"
@@ -117,7 +122,7 @@ class World:
         self._checker.guards_are_due()
         exchange.path.order_queue._capacity = ORDER_QUEUE
         self._is_dead = False
-        life = Life(exchange, journal, [asyncio.create_task(exchange.run())])
+        life = Life(exchange, journal, [asyncio.create_task(exchange.run())], exchange._clock.now_us())
         while len(self._make.accounts) < TEAMS and not life.has_failed:
             self._clients.submit(life, register(self._make))
             await self._rest(life)
@@ -128,6 +133,7 @@ class World:
         last = min(self.report.steps + steps, self._steps)
         while self.report.steps < last and not life.has_failed:
             self._make.phase = life.exchange.core.admission.phase
+            self._make.now_us = life.exchange._clock.now_us()
             for _ in range(self._chance.choice(BURSTS)):
                 is_calm = PHASES[self._make.phase].match.value == "continuous"
                 is_tired = not is_calm and self._chance.random() < 0.3
@@ -234,6 +240,8 @@ class World:
         else:
             return
         self._checker.rest(life.exchange)
+        self._checker.nothing_is_overdue(life.exchange._clock.now_us(), life.began_us)
+        self._clients.check_reports()
         books = {name: core.venue.depth(name, 1_000) for name in INSTRUMENTS}
         feed = life.exchange.path._publish._publisher.feed
         for listener in self._listeners:

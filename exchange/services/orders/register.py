@@ -157,16 +157,10 @@ class OrderRegister:
         return order
 
     def decrement(self, order_id: int, quantity: int, timestamp_us: int) -> int:
-        """Self-trade prevention lowered the total to ``quantity``; gives the lots that are free by that.
-
-        An amend trades before its total is told: what that filled may be all that is left of it.
-        """
+        """Self-trade prevention lowered the total to ``quantity``; gives the lots that are free by that."""
         order = self._orders[order_id]
         before = self._most(order)
         self.amend(order_id, order.price_ticks, quantity, timestamp_us)
-        if order.filled_quantity == quantity:
-            order.status = next_status(order.status, _FILL_FULLY)
-            self._finish(order)
         return before - self._most(order)
 
     def cancel(self, order_id: int, reason: CancelReason, timestamp_us: int) -> Order:

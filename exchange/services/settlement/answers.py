@@ -29,7 +29,7 @@ def answer(record: Record, events: Sequence[AnyVenueEvent], orders: Orders, ende
     command = record.command
     match command:
         case NewOrder():
-            return _order(record, record.sequence, command, orders)
+            return _order(record, record.sequence, command.instrument_id, command.client_order_id, orders)
         case CancelOrder() | AmendOrder():
             return _change(record, command, events, orders)
         case RegisterTeam() | RotateKey() | DisableTeam():
@@ -48,17 +48,20 @@ def _change(
             return cancel_failed()
         if isinstance(event, AmendRefused):
             return post_only_would_trade() if event.would_trade else amend_failed()
+    # The stops that an amend triggers may end so many orders that the register has forgotten this one.
     order = orders.get(command.order_id)
-    assert order is not None
-    return _order(record, command.order_id, order.command, orders)
+    client_order_id = None if order is None else order.command.client_order_id
+    return _order(record, command.order_id, command.instrument_id, client_order_id, orders)
 
 
-def _order(record: Record, order_id: int, command: NewOrder, orders: Orders) -> OrderAnswer:
+def _order(
+    record: Record, order_id: int, instrument_id: str, client_order_id: str | None, orders: Orders
+) -> OrderAnswer:
     return OrderAnswer(
         order_id,
         record.timestamp_us,
-        command.instrument_id,
-        command.client_order_id,
+        instrument_id,
+        client_order_id,
         False,
         orders.report(order_id),
     )

@@ -213,10 +213,7 @@ class Settlement:
         order = self._register.get(order_id)
         assert order is not None
         command = order.command
-        account, instrument_id, side = command.account, command.instrument_id, command.side
-        self._exposure.release(account, instrument_id, side, freed)
-        if order.status is _FILLED:
-            self._exposure.ended(account, instrument_id, side, command.can_rest, command.terms)
+        self._exposure.release(command.account, command.instrument_id, command.side, freed)
         return self._amendment(record, order, is_self_trade=True)
 
     def _traded(self, record: Record, event: Traded, told: list[AnyPrivateEvent]) -> None:
@@ -307,10 +304,6 @@ class Settlement:
             assert order.stop_price_ticks == event.price_ticks
         elif order.price_ticks != event.price_ticks:
             self._register.reprice(event.order_id, event.price_ticks)
-        if event.quantity < order.quantity:
-            # On its way it met an order of its own.
-            told.append(self._decremented(record, event.order_id, event.quantity))
-            return
         assert order.quantity == event.quantity
         assert event.remaining == order.quantity - order.filled_quantity
         told.append(self._amendment(record, order))

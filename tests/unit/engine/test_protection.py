@@ -122,6 +122,18 @@ def test_protection_ends_the_group_in_all_instruments_and_nothing_else() -> None
     assert [price for price, _ in floor.venue.depth("X", 9).asks] == [103, 104]
 
 
+def test_protection_counts_every_fill_of_a_side_that_they_use_up() -> None:
+    """A side that is filled whole by two orders at once was hit twice."""
+    floor = Floor(_set(fills=3), _side(SELL, 102))
+    for lots in (2, 3):
+        floor.at(0, NewOrder(TAKER, "X", SELL, OrderType.LIMIT, 99, lots, TimeInForce.DAY, None, "t"))
+    floor.at(1, _side(BUY, 99, 5))
+    protection = floor.venue.protection(MAKER, "g")
+    assert protection is not None
+    assert protection.counted(1) == Counted(2, 5)
+    assert isinstance(floor.at(2, _take(BUY, 102))[-1], Cancelled)
+
+
 def test_protection_counts_fills_of_a_side_that_takes() -> None:
     """A quote that comes in and trades is hit as much as one that waits."""
     floor = Floor(_set(fills=1))

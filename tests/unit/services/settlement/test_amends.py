@@ -132,6 +132,28 @@ def test_amend_that_trades_all_of_a_smaller_total_fills_the_order() -> None:
     assert desk.exposure.open_quantity(1, "X", BUY) == desk.exposure.resting_orders(1, "X", BUY) == 0
 
 
+def test_amend_that_loses_lots_to_its_own_and_trades_the_rest_fills_the_order() -> None:
+    """A total of 10, of which 4 go to self-trade prevention and 6 trade: filled, and nothing is left."""
+    desk = Desk()
+    desk.rest(new_order(2, SELL, 15, 101))
+    desk.rest(new_order(1, BUY, 10, 100))
+    record = desk.admit(_amend(2, 10, 101))
+    settled = desk.settle(
+        record,
+        Decremented(2, "X", BUY, 100, 4, 6, 6),
+        Traded(1, "X", 101, 6, 1, 2, 2, 1, BUY),
+        Amended(2, "X", BUY, 101, 6, 0, 100, 6),
+    )
+    lowered, *_, amended = settled.private
+    assert isinstance(lowered, OrderAmended)
+    assert isinstance(amended, OrderAmended)
+    assert (lowered.remaining_quantity, lowered.is_self_trade) == (6, True)
+    assert (amended.quantity, amended.filled_quantity, amended.is_self_trade) == (6, 6, False)
+    assert _status(desk, 2) is OrderStatus.FILLED
+    assert desk.register.open_orders(1) == []
+    assert desk.exposure.open_quantity(1, "X", BUY) == desk.exposure.resting_orders(1, "X", BUY) == 0
+
+
 @pytest.mark.parametrize("told_amended", [True, False])
 def test_amend_stopped_by_self_trade_prevention(told_amended: bool) -> None:
     """What the amend traded counts towards the new total, also if the order ends at the team's own order."""
@@ -191,21 +213,3 @@ def test_decrement_gives_back_what_no_amend_in_flight_may_use() -> None:
     assert desk.exposure.open_quantity(1, "X", BUY) == 9
     desk.settle(amend, AmendRefused(1, would_trade=True))
     assert desk.exposure.open_quantity(1, "X", BUY) == 6
-
-
-def test_amend_whose_total_was_lowered_to_what_it_traded_fills_the_order() -> None:
-    """An amend to 6 trades 3 and loses 3 to self-trade prevention: nothing is left open or reserved."""
-    desk = Desk()
-    desk.rest(new_order(2, SELL, 3, 101))
-    desk.rest(new_order(1, BUY, 2, 100))
-    settled = desk.settle(
-        desk.admit(_amend(2, 6, 101)),
-        Traded(1, "X", 101, 3, 1, 2, 2, 1, BUY),
-        Amended(2, "X", BUY, 101, 3, 0, 100, 2),
-    )
-    amended = settled.private[-1]
-    assert isinstance(amended, OrderAmended)
-    assert (amended.quantity, amended.remaining_quantity, amended.is_self_trade) == (3, 0, True)
-    assert _status(desk, 2) is OrderStatus.FILLED
-    assert desk.register.open_orders(1) == []
-    assert desk.exposure.open_quantity(1, "X", BUY) == desk.exposure.resting_orders(1, "X", BUY) == 0
