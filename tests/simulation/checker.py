@@ -24,6 +24,7 @@ from exchange.model.phases import PHASES
 from exchange.model.roles import Fees
 from exchange.model.rules import ClosingCancels
 from exchange.model.types import CancelReason, Phase, SelfTradePrevention, Side
+from exchange.pipeline.health import State
 from exchange.pipeline.recovery import Recovered
 from exchange.services.settlement.settlement import Settled
 from tests.oracle.actions import INSTRUMENTS
@@ -122,6 +123,12 @@ class Checker:
                 if expires_at_us is not None:
                     due_us = max(expires_at_us, since_us, self._heard_us.get(order.order_id, 0))
                     assert now_us - due_us < OVERDUE_US, f"{order} lives at {now_us}"
+
+    def no_batch_is_overdue(self, exchange: Exchange) -> None:
+        """Nothing was asked for as long as several batches take: none waits for its uncross."""
+        if exchange.health.state is State.RUNNING:
+            for name in INSTRUMENTS:
+                assert not exchange.core.venue.wants_uncross(name), f"{name} waits for its uncross"
 
     def guards_are_due(self) -> None:
         """Every socket and timer has ended with the life before: what guarded teams had must go."""

@@ -22,6 +22,7 @@ from exchange.engine.protection import Protections
 from exchange.engine.stops import StopBook
 from exchange.journal.memory import MemoryJournal
 from exchange.model.phases import MarketPhases
+from exchange.pipeline.batch_clock import BatchClock
 from exchange.pipeline.core import Core
 from exchange.pipeline.expiry_clock import ExpiryClock
 from exchange.pipeline.guards import Guards
@@ -191,6 +192,10 @@ PLANTS = (
             "(instrument_id in self._batched and rule.match is Matching.CONTINUOUS)",
             "False",
         ),
+    ),
+    _plant(
+        "batch is never ended",
+        (BatchClock, "check", "if self._venue.wants_uncross(instrument_id):", "if False:"),
     ),
     # --- settlement
     _plant(

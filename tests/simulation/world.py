@@ -25,7 +25,7 @@ from tests.simulation.clients import Clients, Life
 from tests.simulation.generator import Generator, register
 from tests.simulation.listener import Listener
 from tests.simulation.report import Report, SimulationFailed
-from tests.simulation.rules import ORDER_QUEUE, TEAMS, choose_game, configure, disk, small_bounds
+from tests.simulation.rules import BATCH_MS, ORDER_QUEUE, TEAMS, choose_game, configure, disk, small_bounds
 from tests.simulation.snapshots import SnapshotExchange
 
 BURSTS = 3 * (1, 1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 10, 12) + (40,)
@@ -89,6 +89,9 @@ class World:
             await self._end(life)
         life = await self._begin()
         await self._rest(life)
+        await asyncio.sleep(3 * BATCH_MS / 1_000)
+        await self._rest(life)
+        self._checker.no_batch_is_overdue(life.exchange)
         self.report.state_hash = life.exchange.core.state_hash()
         await self._stop(life)
         records = list(decode_batches(self._batches))
