@@ -274,3 +274,5 @@ TURNS_AT_ONE_MOMENT: Final = 1_000_000
 """Turns of a virtual loop in which no time passes; one more and it raises Livelock."""
 MAX_SIMULATED_BOTS: Final = 500
 """Bots of one simulated market, which all live in one process; more is a wrong command line."""
+MAX_SIMULATED_HOURS: Final = 8_784.0
+"""Hours of one, a leap year of them; more, or no end at all, is a wrong command line."""

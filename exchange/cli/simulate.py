@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from exchange.base.bounds import MAX_SIMULATED_BOTS
+from exchange.base.bounds import MAX_SIMULATED_BOTS, MAX_SIMULATED_HOURS
 from exchange.cli.console import ConfigOption, fail, say
 from exchange.cli.settings import load
 from exchange.log import configure_logging
@@ -33,7 +33,10 @@ PresetOption = Annotated[
 def simulate(
     seed: Annotated[int, typer.Option(metavar="N", help="Everything random comes from it.")] = 1,
     hours: Annotated[
-        float, typer.Option(min=0, metavar="H", help="How long the market runs, in its own time.")
+        float,
+        typer.Option(
+            min=0, max=MAX_SIMULATED_HOURS, metavar="H", help="How long the market runs, in its own time."
+        ),
     ] = 1.0,
     bots: Annotated[
         int, typer.Option(min=0, max=MAX_SIMULATED_BOTS, metavar="N", help="Sample bots that trade on it.")

@@ -98,6 +98,7 @@ def _python(minor: int) -> str:
         (("--preset", "nothing"), "unknown preset"),
         (("--bots", "100000"), "bots"),
         (("--hours", "-1"), "hours"),
+        (("--hours", "inf"), "hours"),
     ],
 )
 def test_simulate_refuses_nonsense(arguments: tuple[str, ...], says: str) -> None:
