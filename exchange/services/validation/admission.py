@@ -21,6 +21,7 @@ from exchange.model.commands import (
     CancelOrders,
     CancelScope,
     DisableTeam,
+    ExpireOrders,
     GuardOrders,
     NewOrder,
     Quote,
@@ -259,6 +260,9 @@ class Admission:
             return self._judge_cancel(command)
         if isinstance(command, AmendOrder):
             return self._judge_amend(command, now_us)
+        if isinstance(command, ExpireOrders):
+            # It may have waited for a slow disk, and the same wish again was dropped meanwhile.
+            return replace(command, due_us=max(command.due_us, now_us))
         return self._acts.judge(command, self._sequence)
 
     def _judge_quote(self, quote: Quote, now_us: int) -> list[SideCommand] | Refusal:

@@ -221,3 +221,14 @@ def test_system_commands_of_controls_are_sequenced_in_every_phase(
     for phase in (Phase.CONTINUOUS, Phase.CLOSED):
         admit(admission, SetPhase(phase, "test"))
         assert admit(admission, command).command == command
+
+
+def test_expiry_ends_all_that_is_due_when_it_is_sequenced(admission: Admission) -> None:
+    """It may have waited while the disk was slow; its time is that of its turn, and never goes back."""
+    for asked_us, now_us, expected_us in (
+        (NOW_US, NOW_US + 9, NOW_US + 9),
+        (NOW_US + 20, NOW_US, NOW_US + 20),
+    ):
+        record = admission.admit(ExpireOrders(asked_us), now_us)
+        assert isinstance(record, Record)
+        assert record.command == ExpireOrders(expected_us)
