@@ -13,7 +13,7 @@ from typing import Final
 from bench.http_orders import order_source
 from bench.load import LoadResult, drive
 from bench.report import Figure, heading, show
-from bench.servers import WITHOUT_TABLES, running_exchange
+from bench.servers import ALONE, running_exchange
 
 CONNECTIONS: Final = 50
 
@@ -26,7 +26,7 @@ def measure(checkout: Path, synchronous: str, rounds: int, seconds: float) -> di
     with ExitStack() as stack:
         servers = {
             "before": stack.enter_context(running_exchange(synchronous, other)),
-            "after": stack.enter_context(running_exchange(synchronous, WITHOUT_TABLES)),
+            "after": stack.enter_context(running_exchange(synchronous, ALONE)),
         }
         for number in range(rounds):
             # Who goes first changes, so that neither always follows the other.

@@ -21,7 +21,8 @@ from exchange.process import ServerProcess
 TEAMS: Final = 10
 INSTRUMENT: Final = "SPX"
 
-WITHOUT_TABLES: Final = {"EXCHANGE_STORAGE__ENABLED": "false"}
+ALONE: Final = {"EXCHANGE_STORAGE__ENABLED": "false", "EXCHANGE_SNAPSHOTS__EVERY_RECORDS": "0"}
+"""Without the processes beside it, which would share the core that the server is pinned to."""
 
 _RULES: Final = """
 [server]
@@ -63,12 +64,10 @@ def on_server_core() -> list[str]:
 
 
 @contextmanager
-def running_exchange(
-    synchronous: str = "full", environment: Mapping[str, str] = WITHOUT_TABLES
-) -> Iterator[Target]:
+def running_exchange(synchronous: str = "full", environment: Mapping[str, str] = ALONE) -> Iterator[Target]:
     """A server on an empty game, with the keys of its teams: the first half only buys, the other sells.
 
-    ``environment`` is added to this process's; by itself it only leaves out the SQL projection.
+    ``environment`` is added to this process's; by itself it leaves out what runs beside a server.
     """
     with tempfile.TemporaryDirectory(prefix="exchange-bench-") as folder:
         config = Path(folder) / "bench.toml"
