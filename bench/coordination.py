@@ -9,6 +9,7 @@ import tracemalloc
 
 from bench.report import Figure, heading, show
 from exchange.base.clock import SystemClock
+from exchange.base.eager_task import EagerTask
 from exchange.config import CoordinationConfig
 from exchange.log import get_logger
 from exchange.metrics import Metrics
@@ -30,16 +31,24 @@ def _register(service: OrderResponseService, number: int) -> PendingRequest:
     return pending
 
 
+async def _wait(service: OrderResponseService, pending: PendingRequest) -> None:
+    await service.wait_for_completion(pending)
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
 async def _microseconds() -> float:
     service, answer = _service(), OrderAnswer(1, 0, "X")
     gc.collect()
+    waiting: set[EagerTask] = set()
     started = time.perf_counter()
     for number in range(REQUESTS):
         pending = _register(service, number)
-        waiter = asyncio.create_task(service.wait_for_completion(pending))
-        await asyncio.sleep(0)
+        EagerTask(_wait(service, pending), waiting, _raise)
         service.complete(pending, answer)
-        await waiter
+        await asyncio.sleep(0)
     return (time.perf_counter() - started) / REQUESTS * 1e6
 
 
@@ -49,13 +58,16 @@ async def _bytes_waiting() -> float:
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
     pendings = [_register(service, number) for number in range(WAITING)]
-    tasks = [asyncio.create_task(service.wait_for_completion(pending)) for pending in pendings]
-    await asyncio.sleep(0)
+    waiting: set[EagerTask] = set()
+    for pending in pendings:
+        EagerTask(_wait(service, pending), waiting, _raise)
     after, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     for pending in pendings:
         service.complete(pending, OrderAnswer(1, 0, "X"))
-    await asyncio.gather(*tasks)
+    await asyncio.sleep(0)
+    if waiting:
+        raise RuntimeError(f"{len(waiting)} were not answered")
     return (after - before) / WAITING
 
 

@@ -21,6 +21,7 @@ from exchange.api.socket.stream import FRAMERS, stream_routes
 from exchange.api.tally import AnswerTally
 from exchange.api.transport.connections import ConnectionCounter
 from exchange.api.transport.gone import ClientGone
+from exchange.api.transport.request_reader import Direct
 from exchange.base.bounds import CONFLATE_CHECK_S, SWITCH_CHECK_S
 from exchange.base.clock import Clock
 from exchange.base.entropy import Entropy
@@ -166,6 +167,7 @@ class Exchange:
         self.guards: Guards
         self.markets: Markets
         self.api: ASGIApp
+        self.direct: Direct
 
     async def start(
         self, *, void: tuple[int, str] | None = None, progress: Progress = lambda records: None
@@ -205,6 +207,7 @@ class Exchange:
         context = self._context()
         api = build_api(context, stream_routes(context, hub, publisher, epoch))
         self.api = ClientGone(api, self.metrics.client_gone.inc)
+        self.direct = api.direct
         self._observe(hub, publisher)
         self._take_up(recovered)
         return recovered

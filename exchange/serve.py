@@ -253,6 +253,7 @@ def _listener(config: Config, exchange: Exchange, sock: socket.socket, clock: Cl
         ),
         exchange.connections,
         Envelopes(clock, exchange.request_ids.next),
+        exchange.direct,
     )
     return Listener(
         exchange.api,

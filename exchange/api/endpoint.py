@@ -12,13 +12,19 @@ from starlette.types import Receive, Scope, Send
 
 from exchange.api.auth import Access, Gate
 from exchange.api.context import ApiContext
-from exchange.api.inputs import UNSUPPORTED_MEDIA_TYPE, decode_body, is_json, parse_query, read_body
+from exchange.api.inputs import (
+    UNSUPPORTED_MEDIA_TYPE,
+    body_too_large,
+    decode_body,
+    is_json,
+    parse_query,
+    read_body,
+)
 from exchange.api.operation import AnyCall, Call, Operation, Topic
 from exchange.api.rate_limits import RateLimits
 from exchange.api.replies import CLOSE, PLAIN, Header, Rendered, Reply, render
 from exchange.api.request_ids import INVALID_REQUEST_ID, client_request_id
 from exchange.api.timing import server_timing
-from exchange.api.transport.response_cycle import ANSWER
 from exchange.base.bounds import PARSED_QUERIES
 from exchange.model.commands import HOUSE_ACCOUNT
 from exchange.model.reasons import Category, Code, Refusal
@@ -34,7 +40,6 @@ _PLAIN_HEAD: Final = (
     + b"".join(b"%b: %b\r\n" % header for header in PLAIN)
     + b"%bcontent-length: %b\r\nx-request-id: %b\r\nserver-timing: %b\r\n\r\n"
 )
-_NO_EXTENSIONS: Final[Mapping[str, Any]] = MappingProxyType({})
 _NO_PATH: Final[Mapping[str, str]] = MappingProxyType({})
 
 INTERNAL_ERROR: Final = Refusal(
@@ -43,6 +48,10 @@ INTERNAL_ERROR: Final = Refusal(
 HEADER_GIVEN_TWICE: Final = Refusal(
     Category.INVALID, Code.INVALID_REQUEST, "A header that decides about the request is given twice"
 )
+
+
+def _send_it(head: bytes, body: bytes) -> bool:
+    return False
 
 
 class Endpoint:
@@ -69,6 +78,20 @@ class Endpoint:
         self._count = context.tally.count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.serve(scope, None, receive, send)
+
+    async def serve(
+        self,
+        scope: Any,
+        body: bytes | None,
+        receive: Receive,
+        send: Send,
+        answer: Callable[[bytes, bytes], bool] = _send_it,
+    ) -> None:
+        """Answer the request of ``scope``, of which ``body`` is None while it has still to be received.
+
+        ``answer`` writes head and body of a plain answer, or is False where ``send`` has to.
+        """
         started_ns = self._clock.monotonic_ns()
         fields: list[Header] = scope["headers"]
         headers = dict(fields)
@@ -76,26 +99,34 @@ class Endpoint:
         own_id = None if given_id is None else client_request_id(given_id)
         call: AnyCall = Call(own_id or self._next_request_id(), self._default_query, None, {})
         try:
+            reply: Reply | None
             if given_id is not None and own_id is None:
-                reply: Reply | None = INVALID_REQUEST_ID
+                reply = INVALID_REQUEST_ID
             elif len(headers) != len(fields) and _repeats(fields):
                 reply = HEADER_GIVEN_TWICE
             else:
-                reply = await self._reply(call, scope, headers, receive, started_ns)
+                reply = self._judge(call, scope, headers, started_ns)
+            if reply is None and self._decoder is not None:
+                arrived = await read_body(receive, headers, self._limit) if body is None else body
+                if arrived is None:
+                    return
+                reply = self._take_body(call, self._decoder, headers, arrived)
             if reply is None:
-                return
+                reply = await self._handler(self._context, call)
             rendered = render(reply, call.request_id, self._clock.now_us(), self._grids)
         except Exception:
             self._context.log.exception(
                 "request failed", request_id=call.request_id, operation=self._operation_id
             )
             rendered = render(INTERNAL_ERROR, call.request_id, self._clock.now_us(), self._grids)
-        await self._send(scope, send, call, rendered, started_ns)
+        timing = server_timing(call.pending, self._clock.monotonic_ns() - started_ns)
+        if not self._answer(call, rendered, timing, answer):
+            await self._send(scope, send, call, rendered, timing)
 
-    async def _reply(
-        self, call: AnyCall, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, now_ns: int
-    ) -> Reply | None:
-        """What to answer; None when the client went away before its body was there."""
+    def _judge(
+        self, call: AnyCall, scope: Scope, headers: Mapping[bytes, bytes], now_ns: int
+    ) -> Refusal | None:
+        """Who asks, how often, and for what: everything but the body."""
         if self._scope is not None:
             caller = self._gate.admit(headers, self._scope, self._of_team)
             if isinstance(caller, Refusal):
@@ -115,12 +146,7 @@ class Endpoint:
                 return query
             call.query = query
         call.path = scope.get("path_params", _NO_PATH)
-        if self._decoder is not None:
-            body = await self._read(self._decoder, headers, receive)
-            if body is None or isinstance(body, Refusal):
-                return body
-            call.body = body
-        return await self._handler(self._context, call)
+        return None
 
     def _count_stranger(self, call: AnyCall, scope: Scope, now_ns: int) -> Refusal | None:
         """Without a team's key a request counts for its address."""
@@ -138,40 +164,49 @@ class Endpoint:
         call.closes = limits.goes_on(key, now_ns)
         return call.limiter.refusal(call.left)
 
-    async def _read(
-        self, decoder: msgspec.json.Decoder[Request], headers: Mapping[bytes, bytes], receive: Receive
-    ) -> Request | Refusal | None:
-        body = await read_body(receive, headers, self._limit)
-        if body is None or isinstance(body, Refusal):
+    def _take_body(
+        self,
+        call: AnyCall,
+        decoder: msgspec.json.Decoder[Request],
+        headers: Mapping[bytes, bytes],
+        body: bytes | Refusal,
+    ) -> Refusal | None:
+        if isinstance(body, Refusal):
             return body
+        if len(body) > self._limit:
+            return body_too_large(self._limit)
         if not body and self._body_optional:
-            return decoder.type()
+            call.body = decoder.type()
+            return None
         if not is_json(headers):
             return UNSUPPORTED_MEDIA_TYPE
-        return decode_body(decoder, body)
+        decoded = decode_body(decoder, body)
+        if isinstance(decoded, Refusal):
+            return decoded
+        call.body = decoded
+        return None
 
-    async def _send(
-        self, scope: Scope, send: Send, call: AnyCall, rendered: Rendered, started_ns: int
-    ) -> None:
+    def _answer(
+        self, call: AnyCall, rendered: Rendered, timing: bytes, answer: Callable[[bytes, bytes], bool]
+    ) -> bool:
+        """Write a plain answer; False where it is none or ``answer`` can't."""
         status, headers, body = rendered
         self._count(self._operation_id, status)
+        if headers is not PLAIN or status != 200:
+            return False
         limiter = call.limiter
-        length, request_id = b"%d" % len(body), call.request_id.encode()
-        timing = server_timing(call.pending, self._clock.monotonic_ns() - started_ns)
-        answer = scope.get("extensions", _NO_EXTENSIONS).get(ANSWER)
-        plain = answer is not None and headers is PLAIN and status == 200
-        # Two ASGI messages with their headers cost several microseconds more than this one call.
-        if plain:
-            limits = b"" if limiter is None else limiter.header_lines(call.left)
-            if answer(_PLAIN_HEAD % (limits, length, request_id, timing), body):
-                return
-        if limiter is not None:
-            headers += limiter.headers(call.left)
+        limits = b"" if limiter is None else limiter.header_lines(call.left)
+        return answer(_PLAIN_HEAD % (limits, b"%d" % len(body), call.request_id.encode(), timing), body)
+
+    async def _send(self, scope: Scope, send: Send, call: AnyCall, rendered: Rendered, timing: bytes) -> None:
+        status, headers, body = rendered
+        if call.limiter is not None:
+            headers += call.limiter.headers(call.left)
         if call.closes:
             headers += (CLOSE,)
         headers += (
-            (b"content-length", length),
-            (b"x-request-id", request_id),
+            (b"content-length", b"%d" % len(body)),
+            (b"x-request-id", call.request_id.encode()),
             (b"server-timing", timing),
         )
         await send({"type": "http.response.start", "status": status, "headers": headers})

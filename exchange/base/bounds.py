@@ -46,6 +46,8 @@ MAX_PENDING_REQUESTS: Final = 1_000
 """Requests waiting for their answer; beyond it 503 OVERLOADED."""
 MAX_PENDING_PER_TEAM: Final = 256
 """Of those, what one team may hold, so that none locks the others out; beyond it 503 OVERLOADED."""
+TIMER_TICK_S: Final = 0.001
+"""Shortest timer: uvloop's count whole milliseconds, and a shorter one would spin until the next begins."""
 KEPT_RESPONSES: Final = 10_000
 """Answered requests that ``GET /exchange/requests/{id}`` still knows; the oldest goes first."""
 

@@ -1,7 +1,7 @@
 """Order response coordination: a synchronous answer out of an asynchronous pipeline.
 
-One Future per request, owned here, awaited with a timeout by the one who asked. Stages move a request on
-and resolve it; nobody else keeps track of who waits for what.
+One Future per request, owned here, awaited by the one who asked, resolved with a 504 when its time is over.
+Stages move a request on and resolve it; nobody else keeps track of who waits for what.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from enum import IntEnum, StrEnum
+from itertools import takewhile
 
 import msgspec
 
-from exchange.base.bounds import KEPT_RESPONSES
+from exchange.base.bounds import KEPT_RESPONSES, TIMER_TICK_S
 from exchange.base.clock import Clock
 from exchange.config import CoordinationConfig
 from exchange.log import Logger
@@ -124,6 +125,7 @@ class OrderResponseService:
         self._pending: dict[int, PendingRequest] = {}
         self._pending_of: dict[int, int] = {}
         self._kept: OrderedDict[tuple[int, str], PendingRequest] = OrderedDict()
+        self._timer: asyncio.TimerHandle | None = None
         self._registered = self._completed = self._refused = 0
         self._timed_out = self._overloaded = self._expired = 0
 
@@ -142,21 +144,19 @@ class OrderResponseService:
         self._registered += 1
         return pending
 
-    async def wait_for_completion(self, pending: PendingRequest) -> Answer:
-        """The answer, or 504 naming the stage where the request is stuck."""
+    def wait_for_completion(self, pending: PendingRequest) -> asyncio.Future[Answer]:
+        """To be awaited: the answer, or 504 naming the stage where the request is stuck.
+
+        Not ``wait_for``: how many turns of the loop that takes differs between versions of Python, and with
+        it whether the answer comes before the events of the same order.
+        """
         if pending.answer is not None:
-            return pending.answer
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Answer] = loop.create_future()
+            return answered(pending.answer)
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         pending.future = future
-        left = (pending.deadline_ns - self._clock.monotonic_ns()) / 1e9
-        # Not wait_for: how many turns of the loop that takes differs between versions of Python, and with it
-        # whether the answer comes before the events of the same order.
-        timer = loop.call_later(left, self._give_up, pending)
-        try:
-            return await future
-        finally:
-            timer.cancel()
+        if self._timer is None:
+            self._watch(pending.deadline_ns)
+        return future
 
     def has_expired(self, pending: PendingRequest) -> bool:
         """Whether nobody waits any more; a command not yet sequenced is dropped then."""
@@ -181,9 +181,7 @@ class OrderResponseService:
             pending.status = ResponseStatus.COMPLETED
         self._completed += 1
         self._retire(pending)
-        future = pending.future
-        if future is not None and not future.done():
-            future.set_result(answer)
+        _resolve(pending, answer)
 
     def status_of(self, account: int, request_id: str) -> PendingRequest | None:
         """The request of that team, under way or among the last answered; the newest of that id."""
@@ -192,12 +190,12 @@ class OrderResponseService:
         return under_way[-1] if under_way else kept
 
     def clean_up(self) -> int:
-        """Forget requests that expired without anyone waiting for them; the number of them."""
+        """Answer 504 for every request whose time is over, awaited or not; the number of them."""
         now_ns = self._clock.monotonic_ns()
-        lost = [p for p in self._pending.values() if p.future is None and p.deadline_ns < now_ns]
-        for pending in lost:
+        late = list(takewhile(lambda pending: pending.deadline_ns <= now_ns, self._pending.values()))
+        for pending in late:
             self._time_out(pending)
-        return len(lost)
+        return len(late)
 
     def statistics(self) -> ResponseStatistics:
         """For metrics and for ``/admin/status``."""
@@ -212,12 +210,19 @@ class OrderResponseService:
             expired=self._expired,
         )
 
-    def _give_up(self, pending: PendingRequest) -> None:
-        future = pending.future
-        if future is not None and not future.done():
-            future.set_result(self._time_out(pending))
+    def _watch(self, deadline_ns: int) -> None:
+        """One timer serves all: they wait equally long, so deadlines come in the order of registration."""
+        left_s = (deadline_ns - self._clock.monotonic_ns()) / 1e9
+        self._timer = asyncio.get_running_loop().call_later(max(left_s, TIMER_TICK_S), self._look)
 
-    def _time_out(self, pending: PendingRequest) -> Refusal:
+    def _look(self) -> None:
+        self._timer = None
+        self.clean_up()
+        oldest = next(iter(self._pending.values()), None)
+        if oldest is not None:
+            self._watch(oldest.deadline_ns)
+
+    def _time_out(self, pending: PendingRequest) -> None:
         stage = _STUCK_IN.get(pending.status, "settlement")
         refusal = _timeout_refusal(stage, pending)
         pending.answer = refusal
@@ -226,7 +231,7 @@ class OrderResponseService:
         self._timed_out += 1
         self._log.warning("request timed out", request_id=pending.request_id, stage=stage)
         self._retire(pending)
-        return refusal
+        _resolve(pending, refusal)
 
     def _retire(self, pending: PendingRequest) -> None:
         if self._pending.pop(id(pending), None) is not None:
@@ -246,6 +251,19 @@ class OrderResponseService:
                 order_id=pending.order_id,
                 processing_time_us=(pending.finished_ns - pending.registered_ns) // 1000,
             )
+
+
+def answered(answer: Answer) -> asyncio.Future[Answer]:
+    """The future of a request whose answer is known."""
+    future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    future.set_result(answer)
+    return future
+
+
+def _resolve(pending: PendingRequest, answer: Answer) -> None:
+    future = pending.future
+    if future is not None and not future.done():
+        future.set_result(answer)
 
 
 def _timeout_refusal(stage: str, pending: PendingRequest) -> Refusal:

@@ -14,6 +14,7 @@ from exchange.api.socket.codec import CODECS, Unreadable
 from exchange.api.socket.methods import METHODS, Inputs, SocketMethod
 from exchange.api.socket.subscriptions import Subscriptions
 from exchange.base.bounds import MAX_IN_FLIGHT_PER_CONNECTION
+from exchange.base.eager_task import EagerTask
 from exchange.model.commands import HOUSE_ACCOUNT
 from exchange.model.reasons import Category, Code, Refusal
 from exchange.model.types import Scope
@@ -75,6 +76,7 @@ class SocketSession:
         self._limits = shared.context.limits
         self._messages, self._refusals = self._limits.for_socket()
         self._in_flight = 0
+        self._under_way: set[EagerTask] = set()
         self._catching_up = False
         connection.pump = self._advance
         self._own: Mapping[str, Callable[[SocketRequest], Any]] = {
@@ -144,9 +146,9 @@ class SocketSession:
         if self._limits.enabled and self._is_counted_out(method.access, call.caller, request.id):
             return
         self._in_flight += weight
-        # Tasks begin in the order in which they were made, and a handler submits before it first waits: so
-        # commands enter the order queue as they arrived.
-        self._spawn(self._run(request.id, method, call, weight))
+        # It begins at once, and a handler submits before it first waits: so commands enter the order queue as
+        # they arrived.
+        EagerTask(self._run(request.id, method, call, weight), self._under_way, self._failed)
 
     def _is_counted_out(self, access: Access, caller: Caller, request_id: str | int) -> bool:
         """As over HTTP: what needs a team's key counts for the team, what needs none for the address."""
@@ -209,6 +211,10 @@ class SocketSession:
             timestamp = self._now() if reply.timestamp_us is None else time_text(reply.timestamp_us)
             result = socket.CommandResult(timestamp=timestamp, order_id=reply.order_id, data=reply.data)
         self._answer(SocketAnswer(id=request_id, result=result))
+
+    def _failed(self, error: Exception) -> None:
+        self._context.log.error("an answer failed", exc_info=error)
+        self._hub.close(self._connection, BROKEN, "internal error")
 
     # --- the socket's own methods -----------------------------------------------------------------
 

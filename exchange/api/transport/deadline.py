@@ -5,10 +5,8 @@ from __future__ import annotations
 from asyncio import AbstractEventLoop, TimerHandle
 from collections.abc import Callable
 from math import inf
-from typing import Final
 
-_TICK_S: Final = 0.001
-"""uvloop's timers count whole milliseconds; a shorter one would spin until the next begins."""
+from exchange.base.bounds import TIMER_TICK_S
 
 
 class Deadline:
@@ -47,7 +45,7 @@ class Deadline:
 
     def _arm(self, when: float, delay_s: float) -> None:
         self._armed_for = when
-        self._timer = self._loop.call_later(max(delay_s, _TICK_S), self._fire)
+        self._timer = self._loop.call_later(max(delay_s, TIMER_TICK_S), self._fire)
 
     def _fire(self) -> None:
         self._timer = None

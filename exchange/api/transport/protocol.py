@@ -15,6 +15,8 @@ from exchange.api.transport.deadline import Deadline
 from exchange.api.transport.refusals import ProtocolRefusal
 from exchange.api.transport.request_parts import RequestParts
 from exchange.api.transport.request_reader import BODY, NOTHING, UPGRADED, ProtocolSettings
+from exchange.api.transport.response_cycle import ResponseCycle
+from exchange.base.eager_task import EagerTask
 
 
 def make_http_protocol(given: ProtocolSettings) -> type[HttpProtocol]:
@@ -116,8 +118,24 @@ class HttpProtocol(RequestParts):
         super().handle_websocket_upgrade()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        assert isinstance(cycle, ResponseCycle)
         self.active = cycle
-        super()._start_asgi_task(cycle, app)
+        self.due = app
+
+    def begin(self) -> None:
+        app, self.due = self.due, None
+        cycle = self.active
+        if app is None or cycle is None:
+            return
+        direct = self.settings.direct
+        if direct is None or cycle.more_body or app is not self.app:
+            EagerTask(cycle.run_asgi(app), self.tasks, self._failed)
+        else:
+            EagerTask(direct(cycle), self.tasks, self._failed)
+
+    def _failed(self, error: Exception) -> None:
+        self.logger.error("Exception in an answer\n", exc_info=error)
+        self.transport.close()
 
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1
@@ -128,6 +146,7 @@ class HttpProtocol(RequestParts):
             self._start_asgi_task(*self.pipeline.pop())
             if self.held:
                 self.take_held()
+            self.loop.call_soon(self.begin)
         elif self.refusal is not None:
             self._send_refusal(self.refusal)
         else:
@@ -136,6 +155,9 @@ class HttpProtocol(RequestParts):
     def _wait_for_request(self) -> None:
         if self.held:
             self.take_held()
+        if self.due is not None:
+            # A turn of the loop for each request, or one client could take up a turn with thousands.
+            self.loop.call_soon(self.begin)
         if self.held or self.refusal is not None or self.owed == UPGRADED:
             return
         self.flow.resume_reading()
@@ -185,7 +207,7 @@ class HttpProtocol(RequestParts):
         if self.active is not None:
             self.active.disconnected = True
             self.active.message_event.set()
-            self.active = None
+            self.active = self.due = None
 
     def _send_refusal(self, refusal: ProtocolRefusal) -> None:
         if not self.transport.is_closing():

@@ -12,7 +12,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
 from exchange.api.transport import refusals
 from exchange.api.transport.request_reader import BODY, HEAD, NOTHING, Refused, RequestReader
-from exchange.api.transport.response_cycle import ANSWER, ResponseCycle
+from exchange.api.transport.response_cycle import ResponseCycle
 
 _ABSOLUTE: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
@@ -75,7 +75,6 @@ class RequestParts(RequestReader):
             self.on_response_complete,
         )
         cycle.envelopes = self.settings.envelopes
-        scope["extensions"] = {ANSWER: cycle.answer}
         limit = self.limit_concurrency
         app = self.app if limit is None else self._app_within_concurrency(limit)
         if self.active is not None:

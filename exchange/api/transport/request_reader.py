@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from asyncio import AbstractEventLoop
-from typing import Any, ClassVar, Final
+from collections.abc import Callable, Coroutine
+from typing import Any, ClassVar, Final, TypeAlias
 
 import httptools
 import msgspec
+from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from exchange.api.transport import refusals
 from exchange.api.transport.connections import ConnectionCounter, ProtocolLimits
 from exchange.api.transport.deadline import Deadline
 from exchange.api.transport.refusals import Envelopes, ProtocolRefusal
+from exchange.api.transport.response_cycle import ResponseCycle
 
 # What the client still owes of a request that has begun.
 NOTHING: Final = 0
@@ -29,12 +32,20 @@ _RAW_PER_BODY_BYTE: Final = 8
 """Chunked coding of a single byte takes six; what exceeds this is chunk extensions or trailers."""
 
 
+Direct: TypeAlias = Callable[[ResponseCycle], Coroutine[Any, Any, None]]
+"""Answers a request whose body is there."""
+
+
 class ProtocolSettings(msgspec.Struct, frozen=True):
-    """What both protocols are given: bounds, the shared counter, and the writer of refusals."""
+    """What both protocols are given: bounds, the shared counter, and the writer of refusals.
+
+    With ``direct`` a request that has arrived whole goes there; ASGI is for those whose body is under way.
+    """
 
     limits: ProtocolLimits
     counter: ConnectionCounter
     envelopes: Envelopes
+    direct: Direct | None = None
 
 
 class Refused(Exception):
@@ -62,6 +73,7 @@ class RequestReader(HttpToolsProtocol):
         "_upgrading",
         "active",
         "deadline",
+        "due",
         "held",
         "limits",
         "owed",
@@ -81,7 +93,9 @@ class RequestReader(HttpToolsProtocol):
         # One timer for the part that is owed, for the time between requests and for the close.
         self.deadline = Deadline(self.loop, self.deadline_passed)
         self.refusal: ProtocolRefusal | None = None
-        self.active: RequestResponseCycle | None = None
+        self.active: ResponseCycle | None = None
+        self.due: ASGI3Application | None = None
+        """What ``active`` is to be begun with."""
         self.owed = NOTHING
         self.held = b""
         self._one_go = _SHORTEST_REQUEST * (self.limits.max_in_flight - 2) + 1
@@ -93,6 +107,10 @@ class RequestReader(HttpToolsProtocol):
         self._upgrading = False
 
     # --- what the protocol around it does --------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Let the application begin with the request that is due, if it still is."""
+        raise NotImplementedError
 
     def refuse(self, refusal: ProtocolRefusal) -> None:
         """Read no further request, answer ``refusal`` after those already read, and close."""
@@ -122,6 +140,9 @@ class RequestReader(HttpToolsProtocol):
             self._take_pieces(data[taken:])
         if self.owed == UPGRADED:
             self.handle_websocket_upgrade()
+        # Not in a callback of the parser, which can't be entered twice: the answer may make it go on.
+        if self.due is not None:
+            self.begin()
 
     def take_held(self) -> None:
         """Go on with what had been held, now that a request has been answered."""

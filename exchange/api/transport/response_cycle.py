@@ -8,9 +8,6 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 
 from exchange.api.transport.refusals import INTERNAL_ERROR, Envelopes
 
-ANSWER: Final = "exchange.answer"
-"""Name of the ASGI extension in a request's scope."""
-
 _BODYLESS: Final = frozenset((204, 304))
 _FRAMING: Final = frozenset((b"content-length", b"transfer-encoding", b"connection"))
 
@@ -47,7 +44,7 @@ class ResponseCycle(RequestResponseCycle):
     def answer(self, head: bytes, body: bytes) -> bool:
         """Write a whole answer, ``head`` with its blank line; False where only :meth:`send` can do it right.
 
-        The extension ``exchange.answer``: what ASGI does in two messages, for answers made of known parts.
+        What ASGI does in two messages, for answers made of known parts.
         """
         if (
             self.flow.write_paused
@@ -152,8 +149,6 @@ class ResponseCycle(RequestResponseCycle):
         self._end()
 
     def _end(self) -> None:
-        # The extension is this object's own method: left there, each request would be a cycle to collect.
-        self.scope.pop("extensions", None)
         self.message_event.set()
         self.on_response()
 

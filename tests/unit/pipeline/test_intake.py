@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from exchange.base.clock import SystemClock
+from exchange.base.clock import ManualClock
 from exchange.config import CoordinationConfig
 from exchange.model.answers import OrderAnswer
 from exchange.model.reasons import Category, Code, Refusal
@@ -94,13 +94,15 @@ async def test_intake_execute_waits_for_the_answer(bench: Bench) -> None:
 
 async def test_intake_answer_in_the_turn_of_the_timeout_wins(bench: Bench) -> None:
     """A timer that runs before the one who waits has woken changes nothing: the answer stands."""
-    bench.responses = OrderResponseService(CoordinationConfig(), SystemClock(), bench.log, bench.metrics)
+    clock = ManualClock()
+    bench.responses = OrderResponseService(CoordinationConfig(), clock, bench.log, bench.metrics)
     pending = _intake(bench).submit(order(), "r", 1)
     assert isinstance(pending, PendingRequest)
-    waiting = asyncio.create_task(bench.responses.wait_for_completion(pending))
+    waiting = asyncio.ensure_future(bench.responses.wait_for_completion(pending))
     await asyncio.sleep(0)
     bench.responses.complete(pending, ANSWER)
-    bench.responses._give_up(pending)
+    clock.advance(3_600)
+    assert bench.responses.clean_up() == 0
     assert await waiting is ANSWER
     assert pending.status is ResponseStatus.COMPLETED
     assert bench.responses.statistics().timed_out == 0

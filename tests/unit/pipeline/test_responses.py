@@ -74,7 +74,7 @@ async def test_wait_is_woken_by_completion() -> None:
     """The waiting task gets what a stage resolves."""
     service = _service()
     pending = _register(service)
-    waiter = asyncio.create_task(service.wait_for_completion(pending))
+    waiter = asyncio.ensure_future(service.wait_for_completion(pending))
     await asyncio.sleep(0)
     service.complete(pending, ANSWER)
     assert await waiter is ANSWER
