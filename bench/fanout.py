@@ -24,7 +24,6 @@ from exchange.api.transport.frames import text_frame
 
 _EVENT = text_frame(b'{"type":"execution_report"' + b" " * 173 + b"}")
 _LIMIT_BYTES = 1_048_576
-_LIMIT_MESSAGES = 1_000
 
 
 def _drain(port: int, sockets: int, core: int | None) -> None:
@@ -93,7 +92,7 @@ def _through_writers(transports: list[asyncio.Transport]) -> Callable[[bytes], N
 
     def publish(frame: bytes) -> None:
         for writer in writers:
-            if writer.buffered_messages() > _LIMIT_MESSAGES or writer.buffered_bytes() > _LIMIT_BYTES:
+            if writer.buffered_bytes() > _LIMIT_BYTES:
                 raise RuntimeError("the reader fell behind")
             writer.send(frame)
 

@@ -28,7 +28,7 @@ import uvloop
 
 from bench.load import CLIENT_CORE, Target, pin
 from bench.report import Figure, heading, show
-from bench.servers import on_server_core
+from bench.servers import ALONE, on_server_core
 from bench.socket_load import frame
 from exchange.base.bounds import MAX_IN_FLIGHT_PER_CONNECTION
 from exchange.process import ServerProcess
@@ -321,7 +321,7 @@ def _with_server(
         prefix=on_server_core(),
         log=folder / "log",
         module="bench.stamped_server",
-        environment={"BENCH_STAMPS": str(stamps)},
+        environment={**ALONE, "BENCH_STAMPS": str(stamps)},
     )
     with server:
         key = _post(f"{server.url}/game/teams/register", {"name": "Bench", "role": "bench"})["api_key"]

@@ -33,6 +33,12 @@ max_connections_per_address = 10000
 max_pending_requests = 10000
 max_pending_per_team = 10000
 
+[limits]
+team_orders_per_second = 1e6
+team_orders_burst = 1000000
+socket_messages_per_second = 1e6
+socket_messages_burst = 1000000
+
 [journal]
 synchronous = "{synchronous}"
 
@@ -40,8 +46,11 @@ synchronous = "{synchronous}"
 preset = "small"
 self_trade_prevention = "none"
 
+"""
+
+_ROLE: Final = """
 [[game.roles]]
-name = "bench"
+name = "{name}"
 fees = {{ maker = 200, taker = -100 }}
 constraints = [
   {{ type = "trading_window", allowed_phases = ["continuous"] }},
@@ -51,11 +60,17 @@ constraints = [
   {{ type = "price_range", min_price = 1.0, max_price = 10000.0 }},
   {{ type = "position_limit", max_position = 1000000000 }},
   {{ type = "portfolio_limit", max_total_position = 1000000000 }},
-  {{ type = "no_two_sided" }},
-  {{ type = "order_rate", max_orders_per_second = 10000 }},
+  {two_sided}
+  {{ type = "order_rate", max_orders_per_second = 100000 }},
 ]
 """
-"""One role with all nine constraints, none of which ever refuses here."""
+ONE_SIDED: Final = "one_sided"
+TWO_SIDED: Final = "two_sided"
+_ROLES: Final = "".join(
+    _ROLE.format(name=name, two_sided=row)
+    for name, row in ((ONE_SIDED, '{ type = "no_two_sided" },'), (TWO_SIDED, ""))
+)
+"""All nine constraints, and all but the one that keeps a team from trading with itself; none ever refuses."""
 
 
 def on_server_core() -> list[str]:
@@ -64,14 +79,16 @@ def on_server_core() -> list[str]:
 
 
 @contextmanager
-def running_exchange(synchronous: str = "full", environment: Mapping[str, str] = ALONE) -> Iterator[Target]:
+def running_exchange(
+    synchronous: str = "full", environment: Mapping[str, str] = ALONE, role: str = ONE_SIDED
+) -> Iterator[Target]:
     """A server on an empty game, with the keys of its teams: the first half only buys, the other sells.
 
     ``environment`` is added to this process's; by itself it leaves out what runs beside a server.
     """
     with tempfile.TemporaryDirectory(prefix="exchange-bench-") as folder:
         config = Path(folder) / "bench.toml"
-        config.write_text(_RULES.format(synchronous=synchronous))
+        config.write_text(_RULES.format(synchronous=synchronous) + _ROLES)
         server = ServerProcess(
             Path(folder) / "data",
             ["--config", str(config)],
@@ -80,7 +97,7 @@ def running_exchange(synchronous: str = "full", environment: Mapping[str, str] =
             log=Path(folder) / "log",
         )
         with server:
-            keys = [_register(server.url, f"Team {number}") for number in range(TEAMS)]
+            keys = [_register(server.url, f"Team {number}", role) for number in range(TEAMS)]
             yield Target(server.url, server.pid, tuple(keys))
 
 
@@ -110,8 +127,8 @@ def order(number: int, connection: int) -> dict[str, Any]:
     }
 
 
-def _register(url: str, name: str) -> str:
-    body = json.dumps({"name": name, "role": "bench"}).encode()
+def _register(url: str, name: str, role: str) -> str:
+    body = json.dumps({"name": name, "role": role}).encode()
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(f"{url}/game/teams/register", body, headers)
     with urllib.request.urlopen(request) as answer:

@@ -119,4 +119,6 @@ def drive_socket(
     before = server.cpu_seconds()
     result = uvloop.run(_drive(server.url, server.keys[0], requests, in_flight, warm_up_s, seconds))
     result.server_cpu_s = server.cpu_seconds() - before
+    if result.failures or not result.latencies:
+        raise RuntimeError(f"{result.failures} of {len(result.latencies)} requests were refused")
     return result

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from bench.http_orders import order_source
 from bench.load import LoadResult, drive
 from bench.report import Figure, heading, show
-from bench.servers import TEAMS, order, running_echo, running_exchange
+from bench.servers import TEAMS, TWO_SIDED, order, running_echo, running_exchange
 from bench.socket_load import drive_socket, frame
 
 IN_FLIGHT = 64
@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
     results: dict[str, list[LoadResult]] = {"http echo": [], "socket echo": [], "durable": []}
     with ExitStack() as stack:
         echo = stack.enter_context(running_echo())
-        server = stack.enter_context(running_exchange())
+        server = stack.enter_context(running_exchange(role=TWO_SIDED))
         for _ in range(given.rounds):
             http = drive(echo, order_source(echo), connections=50, seconds=given.seconds)
             results["http echo"].append(http)

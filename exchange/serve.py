@@ -20,6 +20,7 @@ import uvloop
 from exchange.api.past import SqlTables
 from exchange.api.sql_history import SqlHistory
 from exchange.api.transport.connections import ProtocolLimits
+from exchange.api.transport.frame_writer import TurnFlusher
 from exchange.api.transport.listener import Listener, bind
 from exchange.api.transport.protocol import make_http_protocol
 from exchange.api.transport.refusals import Envelopes
@@ -255,11 +256,13 @@ def _listener(config: Config, exchange: Exchange, sock: socket.socket, clock: Cl
         Envelopes(clock, exchange.request_ids.next),
         exchange.direct,
     )
+    flusher = TurnFlusher()
+    exchange.hub.flush = flusher.flush
     return Listener(
         exchange.api,
         sock,
         http=make_http_protocol(settings),
-        ws=make_ws_protocol(settings),
+        ws=make_ws_protocol(settings, flusher),
         keep_alive_s=server.keep_alive_s,
         max_message_bytes=settings.limits.max_message_bytes,
         ping_interval_s=server.ws_ping_interval_s,

@@ -109,7 +109,7 @@ turn of the loop. A replay takes the same slices; what one tells a team fits the
 # --- the game ---------------------------------------------------------------------------------------
 MAX_TEAM_NAME: Final = 64
 """Characters of a team's name; a longer one is INVALID_REQUEST."""
-MAX_ORDER_RATE: Final = 10_000
+MAX_ORDER_RATE: Final = 100_000
 """Largest ``max_orders_per_second`` of a role, and so the size of a team's rate window; config beyond it does
 not load."""
 

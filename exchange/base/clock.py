@@ -24,8 +24,8 @@ class SystemClock:
     def now_us(self) -> int:
         return time.time_ns() // 1000
 
-    def monotonic_ns(self) -> int:
-        return time.perf_counter_ns()
+    # Read ten times for each order: without a frame of Python around it.
+    monotonic_ns = staticmethod(time.perf_counter_ns)
 
 
 class ManualClock:

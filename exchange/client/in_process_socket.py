@@ -179,9 +179,6 @@ class FrameChannel:
     def buffered_bytes(self) -> int:
         return self._socket.unread[1]
 
-    def buffered_messages(self) -> int:
-        return self._socket.unread[0]
-
     def on_message(self, handler: Callable[[str], None]) -> None:
         self._on_message = handler
         for message in self._socket.undelivered():

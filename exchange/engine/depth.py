@@ -46,12 +46,17 @@ _BUY, _SELL = Side.BUY, Side.SELL
 
 
 class DepthView:
-    """Lots at each price of one instrument: always what :meth:`Venue.depth` would say."""
+    """Lots at each price of one instrument: always what :meth:`Venue.depth` would say.
 
-    def __init__(self, instrument_id: str) -> None:
+    Begins with ``bids`` and ``asks``, the lots by price of now, which it takes over.
+    """
+
+    def __init__(
+        self, instrument_id: str, bids: dict[int, int] | None = None, asks: dict[int, int] | None = None
+    ) -> None:
         self._instrument_id = instrument_id
-        self._bids = _Totals()
-        self._asks = _Totals()
+        self._bids = _Totals({} if bids is None else bids)
+        self._asks = _Totals({} if asks is None else asks)
 
     def apply(self, events: Iterable[AnyVenueEvent]) -> list[LevelChange]:
         """Take all events of one command, in order; gives each level that differs from before it.
@@ -114,8 +119,8 @@ class DepthView:
 class _Totals:
     """Lots at each price of one side, and what they were before this command."""
 
-    def __init__(self) -> None:
-        self.now: dict[int, int] = {}
+    def __init__(self, now: dict[int, int]) -> None:
+        self.now = now
         self._before: dict[int, int] = {}
 
     def add(self, price_ticks: int, quantity: int) -> None:

@@ -95,6 +95,17 @@ class OrderView:
                 else:
                     queue[place.ref] = lots
 
+    def totals(self) -> tuple[dict[int, int], dict[int, int]]:
+        """Lots at each price to buy and to sell, summed over the places."""
+        bids: dict[int, int] = {}
+        asks: dict[int, int] = {}
+        # Written out, as in light().
+        for place in self._places.values():
+            lots = bids if place.side is _BUY else asks
+            price_ticks = place.price_ticks
+            lots[price_ticks] = lots.get(price_ticks, 0) + place.lots
+        return bids, asks
+
     def apply(self, events: Iterable[BookEvent]) -> None:
         """Take all events of one command in this instrument, in order."""
         entered = 0

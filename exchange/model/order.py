@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import Final
 
+from exchange.base.enums import FastEnum
 
-class OrderStatus(Enum):
+
+class OrderStatus(FastEnum):
     """FIX OrdStatus (39) in the words clients see."""
 
     ACCEPTED = "accepted"
@@ -16,15 +17,12 @@ class OrderStatus(Enum):
     FILLED = "filled"
     CANCELLED = "cancelled"
 
-    # Members are compared by identity and looked up for every fill; Enum's own hash is a call into Python.
-    __hash__ = object.__hash__
-
     @property
     def is_final(self) -> bool:
         return self is OrderStatus.FILLED or self is OrderStatus.CANCELLED
 
 
-class Trigger(Enum):
+class Trigger(FastEnum):
     """What can happen to an order after it was accepted."""
 
     ACKNOWLEDGE = "acknowledge"
@@ -34,8 +32,6 @@ class Trigger(Enum):
     FILL_FULLY = "fill_fully"
     AMEND = "amend"
     CANCEL = "cancel"
-
-    __hash__ = object.__hash__
 
 
 _S, _T = OrderStatus, Trigger

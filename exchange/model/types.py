@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from exchange.base.enums import FastEnum
 
 
-class Side(Enum):
+class Side(FastEnum):
     """FIX Side (54)."""
 
     BUY = "buy"
@@ -21,7 +21,7 @@ class Side(Enum):
         return 1 if self is Side.BUY else -1
 
 
-class OrderType(Enum):
+class OrderType(FastEnum):
     """FIX OrdType (40)."""
 
     LIMIT = "limit"
@@ -40,7 +40,7 @@ class OrderType(Enum):
         return self is OrderType.STOP or self is OrderType.STOP_LIMIT
 
 
-class TimeInForce(Enum):
+class TimeInForce(FastEnum):
     """FIX TimeInForce (59)."""
 
     GTC = "gtc"
@@ -51,7 +51,7 @@ class TimeInForce(Enum):
     AT_THE_OPEN = "at_the_open"
 
 
-class Liquidity(Enum):
+class Liquidity(FastEnum):
     """FIX LastLiquidityInd (851): who was resting."""
 
     MAKER = "maker"
@@ -59,7 +59,7 @@ class Liquidity(Enum):
     AUCTION = "auction"
 
 
-class SelfTradePrevention(Enum):
+class SelfTradePrevention(FastEnum):
     """What happens when a team's order would trade with its own resting order."""
 
     NONE = "none"
@@ -69,14 +69,14 @@ class SelfTradePrevention(Enum):
     DECREMENT = "decrement"
 
 
-class PostOnly(Enum):
+class PostOnly(FastEnum):
     """What becomes of an order that must not take when it would: FIX ExecInst (18) 6, participate only."""
 
     REFUSE = "refuse"
     REPRICE = "reprice"
 
 
-class Phase(Enum):
+class Phase(FastEnum):
     """State of the market day; :mod:`exchange.model.phases` has the table of what each one allows."""
 
     PRE_OPEN = "pre_open"
@@ -89,7 +89,7 @@ class Phase(Enum):
     CLOSED = "closed"
 
 
-class CancelReason(Enum):
+class CancelReason(FastEnum):
     """Why an order ended without being filled; ``reason`` of ``order_cancelled``."""
 
     REQUESTED = "requested"
@@ -109,7 +109,7 @@ class CancelReason(Enum):
     OPERATOR = "operator"
 
 
-class Interval(Enum):
+class Interval(FastEnum):
     """How much time one candle covers."""
 
     SECOND = "1s"
@@ -120,7 +120,7 @@ class Interval(Enum):
     DAY = "1d"
 
 
-class InstrumentKind(Enum):
+class InstrumentKind(FastEnum):
     """What an instrument is."""
 
     INDEX = "index"
@@ -128,14 +128,14 @@ class InstrumentKind(Enum):
     OPTION = "option"
 
 
-class OptionKind(Enum):
+class OptionKind(FastEnum):
     """Right of an option."""
 
     CALL = "call"
     PUT = "put"
 
 
-class Scope(Enum):
+class Scope(FastEnum):
     """What an API key may do."""
 
     READ = "read"

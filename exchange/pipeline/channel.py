@@ -1,31 +1,56 @@
-"""The bounded queues between stages. A channel is an ``asyncio.Queue`` and how to drain it in batches."""
+"""The bounded queues between stages: ``asyncio.Queue``, filled and drained in batches."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
+from itertools import islice
 from typing import TypeVar
 
 from exchange.base.bounds import ORDER_QUEUE_CAPACITY, STAGE_BATCH, SYSTEM_LANE_CAPACITY
 from exchange.model.commands import AnyCommand, CancelOrders, SetPhase, TriggerStops, Uncross
-from exchange.pipeline.messages import OrderItem, Submission
+from exchange.pipeline.messages import Submission
 
 T = TypeVar("T")
 
 
-async def next_batch(queue: asyncio.Queue[T | None], limit: int = STAGE_BATCH) -> tuple[list[T], bool]:
-    """Wait for one item, then take what is there, at most ``limit``; True when the sentinel was met.
+class Channel(asyncio.Queue[T | None]):
+    """A queue between two stages: many items pass at the cost of one, each still counts towards its bound.
 
-    Nothing behind the sentinel is taken: whoever sends it sends nothing after.
+    One consumer, and where ``put_all`` is used one producer. Beside what is public it uses the two methods
+    that asyncio leaves to subclasses.
     """
-    item = await queue.get()
-    batch: list[T] = []
-    while item is not None:
-        batch.append(item)
-        if len(batch) >= limit or queue.empty():
-            return batch, False
-        item = queue.get_nowait()
-    return batch, True
+
+    async def put_all(self, items: Sequence[T]) -> None:
+        """Put in order, waiting while there is no room; the consumer wakes once for all that fits."""
+        if not items:
+            return
+        if len(items) > self.maxsize - self.qsize():
+            for item in items:
+                await self.put(item)
+            return
+        self.put_nowait(items[0])
+        put = self._put
+        for item in islice(items, 1, None):
+            put(item)
+
+    async def get_batch(self, limit: int = STAGE_BATCH) -> tuple[list[T], bool]:
+        """Wait for one item, then take what is there, at most ``limit``; True when the sentinel was met.
+
+        Nothing behind the sentinel is taken: whoever sends it sends nothing after.
+        """
+        item = await self.get()
+        batch: list[T] = []
+        get = self._get
+        # The producer was woken by the first that was taken; it goes on putting by itself.
+        for left in range(self.qsize(), -1, -1):
+            if item is None:
+                return batch, True
+            batch.append(item)
+            if not left or len(batch) >= limit:
+                break
+            item = get()
+        return batch, False
 
 
 def system_key(command: AnyCommand) -> Hashable:
@@ -34,7 +59,7 @@ def system_key(command: AnyCommand) -> Hashable:
         return CancelOrders, command.account, command.reason
     if isinstance(command, SetPhase):
         return SetPhase, command.instrument_id, command.phase, command.due_us
-    if isinstance(command, TriggerStops | Uncross):
+    if isinstance(command, (TriggerStops, Uncross)):
         return type(command), command.instrument_id
     return type(command)
 
@@ -55,7 +80,7 @@ class OrderQueue:
         self._reserved = reserved
         self._system_keys: dict[int, Hashable] = {}
         self._waiting_keys: set[Hashable] = set()
-        self.queue: asyncio.Queue[OrderItem] = asyncio.Queue(capacity + reserved + 1)
+        self.queue: Channel[Submission] = Channel(capacity + reserved + 1)
 
     def offer(self, submission: Submission) -> bool:
         """Put a client's command; False when no place is left for clients."""

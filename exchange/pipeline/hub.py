@@ -55,6 +55,8 @@ class Hub:
         on_closed: Callable[[Connection], None] = lambda connection: None,
     ) -> None:
         self._on_closed = on_closed
+        self.flush: Callable[[], None] = _nothing
+        """Set by the server: what was told in a round leaves at its end, not a turn of the loop later."""
         self._frame_makers: Mapping[Encoding, FrameMaker] = {
             encoding: _frame_maker(ENCODERS[encoding], framers[encoding]) for encoding in Encoding
         }
@@ -195,6 +197,10 @@ class Hub:
         """
         self._round += 1
 
+    def end_round(self) -> None:
+        """A batch has been told."""
+        self.flush()
+
     def tell(self, feed: Feed, messages: Sequence[AnyEvent]) -> None:
         """Send messages, consecutive and the newest of ``feed``, to all that are live on it."""
         if not feed.live or not messages:
@@ -260,13 +266,9 @@ class Hub:
 
     def has_room(self, connection: Connection) -> bool:
         """Whether the socket may be told more; one that fell behind is closed now."""
-        outlet = connection.outlet
         if not connection.is_open:
             return False
-        if (
-            outlet.buffered_bytes() <= CONNECTION_BUFFER_BYTES
-            and outlet.buffered_messages() <= CONNECTION_BUFFER_MESSAGES
-        ):
+        if not connection.outlet.is_behind(CONNECTION_BUFFER_BYTES, CONNECTION_BUFFER_MESSAGES):
             return True
         self._close_slow(connection)
         return False
@@ -301,6 +303,10 @@ class Hub:
                 return False
             self._messages += 1
         return True
+
+
+def _nothing() -> None:
+    pass
 
 
 def _opening(subscription: Subscription) -> list[AnyEvent]:

@@ -11,7 +11,7 @@ from exchange.engine.auction import Clearing, clearing
 from exchange.engine.depth import BookEvent, DepthView, Level
 from exchange.engine.order_view import OrderView, PlaceChange, RestingLots
 from exchange.engine.tape import Tape
-from exchange.model.events import Acknowledged, DisplayChanged
+from exchange.model.events import DisplayChanged
 from exchange.model.phases import PHASES
 from exchange.model.types import Phase, Side
 from exchange.pipeline.ladder import Ladder
@@ -48,11 +48,8 @@ class MarketView:
         self.ask_changes: dict[int, int] = {}
         self.place_changes: Sequence[PlaceChange] = ()
         self._first_ticks = reference_ticks
-        self._depth = DepthView(grid.instrument_id)
-        self._depth.apply(
-            Acknowledged(order.order_id, grid.instrument_id, order.side, order.price_ticks, order.lots)
-            for order in orders
-        )
+        # Kept from when somebody first asks: until then every order pays for its place alone.
+        self._depth: DepthView | None = None
         self._ladders: tuple[Ladder, Ladder] | None = None
         # Lots of icebergs that are not shown, by price: an auction fills them too.
         self._hidden: dict[Side, dict[int, int]] = {_BUY: {}, _SELL: {}}
@@ -65,6 +62,8 @@ class MarketView:
         for event in events:
             if isinstance(event, DisplayChanged):
                 self._hide(event.side, event.price_ticks, -event.quantity)
+        if self._depth is None:
+            return
         changes = self._depth.apply(events)
         if self._ladders is not None:
             bids, asks = self._ladders
@@ -106,7 +105,7 @@ class MarketView:
         """What an uncross would come to now; None where no call is on, or nothing would trade."""
         if not self.is_call:
             return None
-        shown = self._depth.totals
+        shown = self._lit_depth().totals
         bids, asks = (_sum(lots, self._hidden[side]) for side, lots in zip((_BUY, _SELL), shown, strict=True))
         return clearing(bids, asks, self.reference_ticks)
 
@@ -116,9 +115,14 @@ class MarketView:
         if left:
             hidden[price_ticks] = left
 
+    def _lit_depth(self) -> DepthView:
+        if self._depth is None:
+            self._depth = DepthView(self.instrument_id, *self.orders.totals())
+        return self._depth
+
     def _lit_ladders(self) -> tuple[Ladder, Ladder]:
         if self._ladders is None:
-            bids, asks = self._depth.totals
+            bids, asks = self._lit_depth().totals
             self._ladders = Ladder(_BUY, bids), Ladder(_SELL, asks)
         return self._ladders
 

@@ -12,8 +12,9 @@ from exchange.metrics import Metrics
 from exchange.model.answers import OrderAnswer, OrderReport
 from exchange.model.commands import IN_STEPS, NewOrder, Record
 from exchange.model.events import AnyVenueEvent
+from exchange.pipeline.channel import Channel
 from exchange.pipeline.health import Health, halted_refusal
-from exchange.pipeline.messages import Matched, MatchItem, Sequenced, TradeItem
+from exchange.pipeline.messages import Matched, Sequenced
 from exchange.pipeline.responses import OrderResponseService, PendingRequest, ResponseStatus, Wait
 from exchange.pipeline.stage import Stage
 
@@ -40,8 +41,8 @@ class MatchStage(Stage[Sequenced]):
 
     def __init__(
         self,
-        match_queue: asyncio.Queue[MatchItem],
-        trade_queue: asyncio.Queue[TradeItem],
+        match_queue: Channel[Sequenced],
+        trade_queue: Channel[Matched],
         *,
         venue: Matches,
         previews: Previews,
@@ -66,8 +67,7 @@ class MatchStage(Stage[Sequenced]):
             return
         with self._meter.batch(len(batch)):
             results = [result for item in batch if (result := self._match(item)) is not None]
-        for result in results:
-            await self._trade_queue.put(result)
+        await self._trade_queue.put_all(results)
 
     async def _process_one_by_one(self, batch: list[Sequenced]) -> None:
         for item in batch:

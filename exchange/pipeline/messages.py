@@ -1,9 +1,8 @@
-"""What travels on the four queues. The command stays the same object from intake to publish."""
+"""What travels on the four queues; None is the sentinel of each. A command stays one object all the way."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
 
 import msgspec
 
@@ -42,10 +41,3 @@ class Outgoing(msgspec.Struct, frozen=True, gc=False):
     record: Record
     events: list[AnyVenueEvent]
     private: Sequence[AnyPrivateEvent]
-
-
-OrderItem: TypeAlias = Submission | None
-MatchItem: TypeAlias = Sequenced | None
-TradeItem: TypeAlias = Matched | None
-WebsocketItem: TypeAlias = Outgoing | None
-"""None is the shutdown sentinel of every queue."""

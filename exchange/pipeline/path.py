@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import anyio
@@ -14,12 +13,12 @@ from exchange.journal.protocol import Journal
 from exchange.log import Logger
 from exchange.metrics import Metrics
 from exchange.model.commands import AnyCommand
-from exchange.pipeline.channel import OrderQueue, system_key
+from exchange.pipeline.channel import Channel, OrderQueue, system_key
 from exchange.pipeline.core import Core
 from exchange.pipeline.health import Health
 from exchange.pipeline.intake import Intake
 from exchange.pipeline.match import MatchStage
-from exchange.pipeline.messages import MatchItem, TradeItem, WebsocketItem
+from exchange.pipeline.messages import Matched, Outgoing, Sequenced
 from exchange.pipeline.publish import Publisher, PublishStage
 from exchange.pipeline.responses import OrderResponseService
 from exchange.pipeline.settle import SettleStage
@@ -45,9 +44,9 @@ class OrderPath:
         metrics: Metrics,
     ) -> None:
         self.order_queue = OrderQueue()
-        self.match_queue: asyncio.Queue[MatchItem] = asyncio.Queue(STAGE_QUEUE_CAPACITY)
-        self.trade_queue: asyncio.Queue[TradeItem] = asyncio.Queue(STAGE_QUEUE_CAPACITY)
-        self.websocket_queue: asyncio.Queue[WebsocketItem] = asyncio.Queue(STAGE_QUEUE_CAPACITY)
+        self.match_queue: Channel[Sequenced] = Channel(STAGE_QUEUE_CAPACITY)
+        self.trade_queue: Channel[Matched] = Channel(STAGE_QUEUE_CAPACITY)
+        self.websocket_queue: Channel[Outgoing] = Channel(STAGE_QUEUE_CAPACITY)
         self.responses = OrderResponseService(config, clock, log, metrics)
         self.intake = Intake(self.order_queue, self.responses, health)
         self._core = core
@@ -126,7 +125,7 @@ class OrderPath:
         """Items waiting on each queue."""
         return {name: queue.qsize() for name, queue in self._queues().items()}
 
-    def _queues(self) -> dict[str, asyncio.Queue[Any]]:
+    def _queues(self) -> dict[str, Channel[Any]]:
         return {
             "order_queue": self.order_queue.queue,
             "match_queue": self.match_queue,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
@@ -12,9 +11,10 @@ from exchange.log import Logger
 from exchange.metrics import Metrics
 from exchange.model.commands import RotateKey, SetPhase
 from exchange.model.events import AnyPrivateEvent, PhaseChanged
+from exchange.pipeline.channel import Channel
 from exchange.pipeline.hub import LOGGED_OUT, Hub
 from exchange.pipeline.market_feeds import Markets
-from exchange.pipeline.messages import Outgoing, WebsocketItem
+from exchange.pipeline.messages import Outgoing
 from exchange.pipeline.stage import Stage
 from exchange.pipeline.streams import (
     PHASE_CHANNEL,
@@ -102,6 +102,7 @@ class Publisher:
         timestamp_us = batch[-1].record.timestamp_us if batch else 0
         for public in (self._phase, *self._markets.turn()):
             self._tell(public, partial(public.news, timestamp_us))
+        self._hub.end_round()
 
     def statistics(self) -> PublisherStatistics:
         """For metrics and for ``/admin/status``."""
@@ -143,6 +144,8 @@ class Publisher:
     def _tell(self, feed: Feed, make: Callable[[], Iterable[AnyEvent]]) -> None:
         try:
             told = list(make())
+            if not told:
+                return
             self._hub.tell(feed, told)
             if feed.name == PHASE_CHANNEL:
                 self._hub.tell_others(feed, told)
@@ -157,7 +160,7 @@ class PublishStage(Stage[Outgoing]):
 
     def __init__(
         self,
-        websocket_queue: asyncio.Queue[WebsocketItem],
+        websocket_queue: Channel[Outgoing],
         publisher: Publisher,
         *,
         log: Logger,

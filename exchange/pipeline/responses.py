@@ -56,47 +56,29 @@ _STUCK_IN = {
 }
 
 
-class PendingRequest:
+class PendingRequest(msgspec.Struct, eq=False, gc=False):
     """One request under way. Times are monotonic nanoseconds; 0 means not reached.
 
-    ``sequence`` is that of its command once admitted, ``durable`` says that the journal has it.
+    ``sequence`` is that of its command once admitted, ``durable`` says that the journal has it. ``future`` is
+    there while somebody waits.
     """
 
-    __slots__ = (
-        "account",
-        "answer",
-        "deadline_ns",
-        "durable",
-        "finished_ns",
-        "future",
-        "matched_ns",
-        "order_id",
-        "registered_ns",
-        "registered_us",
-        "request_id",
-        "sequence",
-        "status",
-        "validated_ns",
-        "wait",
-        "written_ns",
-    )
-
-    def __init__(
-        self, request_id: str, account: int, wait: Wait, now_ns: int, now_us: int, deadline_ns: int
-    ) -> None:
-        self.request_id = request_id
-        self.account = account
-        self.wait = wait
-        self.status = ResponseStatus.PENDING
-        self.order_id: int | None = None
-        self.sequence: int | None = None
-        self.durable = False
-        self.answer: Answer | None = None
-        self.future: asyncio.Future[Answer] | None = None
-        self.registered_us = now_us
-        self.registered_ns = now_ns
-        self.deadline_ns = deadline_ns
-        self.validated_ns = self.written_ns = self.matched_ns = self.finished_ns = 0
+    request_id: str
+    account: int
+    wait: Wait
+    registered_ns: int
+    registered_us: int
+    deadline_ns: int
+    status: ResponseStatus = ResponseStatus.PENDING
+    order_id: int | None = None
+    sequence: int | None = None
+    durable: bool = False
+    answer: Answer | None = None
+    future: asyncio.Future[Answer] | None = None
+    validated_ns: int = 0
+    written_ns: int = 0
+    matched_ns: int = 0
+    finished_ns: int = 0
 
 
 class ResponseStatistics(msgspec.Struct, frozen=True):
@@ -261,7 +243,7 @@ def answered(answer: Answer) -> asyncio.Future[Answer]:
 
 
 def _resolve(pending: PendingRequest, answer: Answer) -> None:
-    future = pending.future
+    future, pending.future = pending.future, None
     if future is not None and not future.done():
         future.set_result(answer)
 

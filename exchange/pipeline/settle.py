@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Protocol
 
 from exchange.log import Logger
 from exchange.metrics import Metrics
 from exchange.model.commands import NewOrder, Record
 from exchange.model.events import AnyVenueEvent, Traded
-from exchange.pipeline.channel import OrderQueue, system_key
+from exchange.pipeline.channel import Channel, OrderQueue, system_key
 from exchange.pipeline.health import Health, halted_refusal
-from exchange.pipeline.messages import Matched, Outgoing, TradeItem, WebsocketItem
+from exchange.pipeline.messages import Matched, Outgoing
 from exchange.pipeline.responses import OrderResponseService, PendingRequest
 from exchange.pipeline.stage import Stage
 from exchange.services.settlement.settlement import Settled
@@ -31,8 +30,8 @@ class SettleStage(Stage[Matched]):
 
     def __init__(
         self,
-        trade_queue: asyncio.Queue[TradeItem],
-        websocket_queue: asyncio.Queue[WebsocketItem],
+        trade_queue: Channel[Matched],
+        websocket_queue: Channel[Outgoing],
         *,
         settlement: Settles,
         orders: OrderQueue,
@@ -54,8 +53,7 @@ class SettleStage(Stage[Matched]):
         with self._meter.batch(len(batch)):
             results = [result for item in batch if (result := self._settle(item)) is not None]
         self._count(results)
-        for result in results:
-            await self._websocket_queue.put(result)
+        await self._websocket_queue.put_all(results)
 
     async def _pass_sentinel(self) -> None:
         await self._websocket_queue.put(None)
@@ -80,8 +78,13 @@ class SettleStage(Stage[Matched]):
         return Outgoing(record, item.events, settled.private)
 
     def _count(self, results: list[Outgoing]) -> None:
-        self._metrics.orders.inc(sum(type(result.record.command) is NewOrder for result in results))
-        self._metrics.trades.inc(sum(type(event) is Traded for result in results for event in result.events))
+        orders = trades = 0
+        for result in results:
+            orders += type(result.record.command) is NewOrder
+            for event in result.events:
+                trades += type(event) is Traded
+        self._metrics.orders.inc(orders)
+        self._metrics.trades.inc(trades)
 
     def _give_up(self, pending: PendingRequest | None) -> None:
         if pending is not None:

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from exchange.base.bounds import STAGE_BATCH
 from exchange.metrics import StageMeter
-from exchange.pipeline.channel import next_batch
+from exchange.pipeline.channel import Channel
 
 Item = TypeVar("Item")
 
@@ -16,7 +16,7 @@ Item = TypeVar("Item")
 class Stage(ABC, Generic[Item]):
     """One task that drains one bounded queue."""
 
-    def __init__(self, source: asyncio.Queue[Item | None], meter: StageMeter) -> None:
+    def __init__(self, source: Channel[Item], meter: StageMeter) -> None:
         self._source = source
         self._meter = meter
         # Kept here, because a stage that failed on its last batch is run again and has to know.
@@ -25,7 +25,7 @@ class Stage(ABC, Generic[Item]):
     async def run(self) -> None:
         """Until the sentinel, which is passed on."""
         while not self._stopping:
-            batch, self._stopping = await next_batch(self._source)
+            batch, self._stopping = await self._source.get_batch()
             await self._process(batch)
             if len(batch) >= STAGE_BATCH:
                 # Neither ``get`` nor ``put`` suspends while there is work: let the others have their turn.

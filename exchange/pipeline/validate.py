@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final, Protocol, TypeAlias
 
 from exchange.base.clock import Clock
@@ -13,9 +12,9 @@ from exchange.metrics import Metrics
 from exchange.model.answers import OrderAnswer, QuoteAnswer
 from exchange.model.commands import AnyCommand, NewOrder, Quote, Record
 from exchange.model.reasons import Category, Code, Refusal
-from exchange.pipeline.channel import OrderQueue
+from exchange.pipeline.channel import Channel, OrderQueue
 from exchange.pipeline.health import Health, failed_refusal
-from exchange.pipeline.messages import MatchItem, Sequenced, Submission
+from exchange.pipeline.messages import Sequenced, Submission
 from exchange.pipeline.responses import OrderResponseService, PendingRequest, ResponseStatus, Wait
 from exchange.pipeline.stage import Stage
 
@@ -46,7 +45,7 @@ class ValidateStage(Stage[Submission]):
     def __init__(
         self,
         orders: OrderQueue,
-        match_queue: asyncio.Queue[MatchItem],
+        match_queue: Channel[Sequenced],
         *,
         admission: Admits,
         journal: Journal,
@@ -75,8 +74,7 @@ class ValidateStage(Stage[Submission]):
             # The order it repeats may be in this very batch: told only when that is durable.
             self._responses.complete(pending, answer if durable else failed_refusal())
         if durable:
-            for item in accepted:
-                await self._match_queue.put(item)
+            await self._match_queue.put_all(accepted)
 
     async def _pass_sentinel(self) -> None:
         await self._match_queue.put(None)
@@ -120,7 +118,7 @@ class ValidateStage(Stage[Submission]):
             self._meter.failures.inc()
             self._log.exception("validate failed", command=repr(command))
             return _FAILED
-        if pending is not None and isinstance(verdict, Record | tuple):
+        if pending is not None and isinstance(verdict, (Record, tuple)):
             pending.sequence = (verdict if isinstance(verdict, Record) else verdict[0][-1]).sequence
             if isinstance(command, NewOrder):
                 pending.order_id = pending.sequence

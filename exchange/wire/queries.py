@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from enum import Enum
 from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from exchange.base.bounds import MAX_BOOK_LEVELS, PAGE_DEFAULT, PAGE_MAX
+from exchange.base.enums import FastEnum
 from exchange.model.types import Interval, Side
 from exchange.wire.ids import ClientOrderId, Label, QuoteGroup
 from exchange.wire.requests import InstrumentId
@@ -44,7 +44,7 @@ CandleCursor = Annotated[UtcTime, Meta(description="The `next_cursor` of the pag
 ToTime = Annotated[UtcTime, Meta(description="Before this time.")]
 
 
-class WaitFor(Enum):
+class WaitFor(FastEnum):
     """Which stage answers an order."""
 
     VALIDATION = "validation"
@@ -52,7 +52,7 @@ class WaitFor(Enum):
     SETTLEMENT = "settlement"
 
 
-class OrderFilter(Enum):
+class OrderFilter(FastEnum):
     """Which orders are listed; in-flight ones are open, filled and cancelled ones are finished."""
 
     OPEN = "open"

@@ -8,7 +8,7 @@ import random
 from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Callable
-from functools import partial
+from functools import partialmethod
 from statistics import median
 
 import pytest
@@ -17,8 +17,8 @@ import exchange.pipeline.path as path_module
 from exchange.config import CoordinationConfig
 from exchange.journal.memory import MemoryFaults, MemoryJournal
 from exchange.model.commands import NewOrder
-from exchange.pipeline.channel import OrderQueue, next_batch
-from exchange.pipeline.messages import OrderItem, Submission
+from exchange.pipeline.channel import Channel, OrderQueue
+from exchange.pipeline.messages import Submission
 from exchange.services.orders.register import OrderRegister
 from tests.support.raw_client import Message, RawClient, request
 from tests.support.ws_exchange import ws_exchange
@@ -200,7 +200,7 @@ def _check_nobody_is_passed_over(log: Log) -> None:
 
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exchange.pipeline.stage.next_batch", partial(next_batch, limit=BATCH))
+    monkeypatch.setattr(Channel, "get_batch", partialmethod(Channel.get_batch, BATCH))
 
 
 def test_orders_are_served_as_they_come_whatever_the_clients_do() -> None:
@@ -216,24 +216,24 @@ def test_orders_are_served_as_they_come_whatever_the_clients_do() -> None:
     _check_nobody_is_passed_over(log)
 
 
-class LastFirst(asyncio.LifoQueue[OrderItem]):
+class LastFirst(Channel[Submission]):
     """Last come, first served; the sentinel stays behind everything."""
 
-    def _put(self, item: OrderItem) -> None:
-        waiting: list[OrderItem] = self._queue  # type: ignore[attr-defined]  # for subclasses, says asyncio
+    def _put(self, item: Submission | None) -> None:
+        waiting: deque[Submission | None] = self._queue  # type: ignore[attr-defined]  # for subclasses, says asyncio
         if item is None:
-            waiting.insert(0, item)
-        else:
             waiting.append(item)
+        else:
+            waiting.appendleft(item)
 
 
-class LoudFirst(asyncio.Queue[OrderItem]):
+class LoudFirst(Channel[Submission]):
     """Serves the flooding clients before the others, but for every eighth place."""
 
     _turn = 0
 
-    def _get(self) -> OrderItem:
-        waiting: deque[OrderItem] = self._queue  # type: ignore[attr-defined]  # for subclasses, says asyncio
+    def _get(self) -> Submission | None:
+        waiting: deque[Submission | None] = self._queue  # type: ignore[attr-defined]  # for subclasses, says asyncio
         self._turn += 1
         for place, item in enumerate(waiting):
             loud = isinstance(item, Submission) and getattr(item.command, "quantity", 0) == LOUD
@@ -245,7 +245,7 @@ class LoudFirst(asyncio.Queue[OrderItem]):
 
 @pytest.mark.parametrize("unfair", [LastFirst, LoudFirst])
 def test_fairness_control_finds_an_unfair_queue(
-    monkeypatch: pytest.MonkeyPatch, unfair: Callable[[int], asyncio.Queue[OrderItem]]
+    monkeypatch: pytest.MonkeyPatch, unfair: Callable[[int], Channel[Submission]]
 ) -> None:
     """The controls: last come first served, or flooding clients first, and both checks fail."""
 

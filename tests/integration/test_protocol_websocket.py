@@ -411,13 +411,10 @@ async def test_protocol_lets_a_slow_reader_fall_behind_alone() -> None:
     async with serving(app, close_timeout_s=SHORT_S) as server:
         slow, quick = await _open(server, receive_buffer=4_096), await _open(server)
         event = text_frame(b"e" * 10_000)
-        sent = 0
         while channels[0].buffered_bytes() < 1_048_576:
             assert [channel.write(event) for channel in channels] == [True, True]
-            sent += 1
             assert await quick.frame() == (TEXT, b"e" * 10_000)
-        assert channels[1].buffered_messages() == channels[1].buffered_bytes() == 0
-        assert 104 <= channels[0].buffered_messages() <= sent
+        assert channels[1].buffered_bytes() == 0
         channels[0].close(4008, "too slow")
         assert not channels[0].write(event)
         assert channels[1].write(event)
@@ -446,7 +443,7 @@ async def test_protocol_lets_a_slow_reader_catch_up() -> None:
             await asyncio.sleep(0)
         for number in range(count):
             assert (await peer.frame())[1] == b"%05d" % number * 1_000
-        assert channels[0].buffered_bytes() == channels[0].buffered_messages() == 0
+        assert channels[0].buffered_bytes() == 0
 
 
 @pytest.mark.parametrize("reader", ["messages", "receive"])

@@ -50,8 +50,8 @@ class FakeOutlet:
     def buffered_bytes(self) -> int:
         return sum(map(len, self.unsent))
 
-    def buffered_messages(self) -> int:
-        return len(self.unsent)
+    def is_behind(self, most_bytes: int, most_messages: int) -> bool:
+        return self.buffered_bytes() > most_bytes or len(self.unsent) > most_messages
 
     def close(self, code: int, reason: str) -> None:
         self.close_code = code

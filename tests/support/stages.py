@@ -16,9 +16,9 @@ from exchange.model.answers import QuoteAnswer
 from exchange.model.commands import AnyCommand, NewOrder, Quote, Record
 from exchange.model.reasons import Category, Code, Refusal
 from exchange.model.types import OrderType, Side, TimeInForce
-from exchange.pipeline.channel import OrderQueue
+from exchange.pipeline.channel import Channel, OrderQueue
 from exchange.pipeline.health import Health
-from exchange.pipeline.messages import MatchItem, TradeItem, WebsocketItem
+from exchange.pipeline.messages import Matched, Outgoing, Sequenced
 from exchange.pipeline.responses import OrderResponseService, PendingRequest, Wait
 
 SIZE_REFUSED = 666
@@ -92,9 +92,9 @@ class Bench:
     metrics: Metrics = field(default_factory=Metrics)
     health: Health = field(default_factory=Health)
     orders: OrderQueue = field(default_factory=OrderQueue)
-    match_queue: asyncio.Queue[MatchItem] = field(default_factory=lambda: asyncio.Queue(100))
-    trade_queue: asyncio.Queue[TradeItem] = field(default_factory=lambda: asyncio.Queue(100))
-    websocket_queue: asyncio.Queue[WebsocketItem] = field(default_factory=lambda: asyncio.Queue(100))
+    match_queue: Channel[Sequenced] = field(default_factory=lambda: Channel(100))
+    trade_queue: Channel[Matched] = field(default_factory=lambda: Channel(100))
+    websocket_queue: Channel[Outgoing] = field(default_factory=lambda: Channel(100))
     journal: FakeJournal = field(default_factory=FakeJournal)
     admission: FakeAdmission = field(default_factory=FakeAdmission)
 

@@ -63,12 +63,16 @@ class SocketOutlet:
         self._ends.append(self._written)
         return True
 
-    def buffered_messages(self) -> int:
-        """Messages of which the kernel has not taken the last byte."""
-        ends, taken = self._ends, self._written - self.buffered_bytes()
+    def is_behind(self, most_bytes: int, most_messages: int) -> bool:
+        """Whether more is unsent; a message counts until the kernel has taken its last byte."""
+        ends, unsent = self._ends, self.buffered_bytes()
+        if not unsent:
+            ends.clear()
+            return False
+        taken = self._written - unsent
         while ends and ends[0] <= taken:
             ends.popleft()
-        return len(ends)
+        return unsent > most_bytes or len(ends) > most_messages
 
     async def drained(self) -> None:
         """Until little of what was written is left here, or the socket is not open any more."""

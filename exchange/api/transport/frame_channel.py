@@ -31,18 +31,16 @@ class FrameChannel:
     """One socket, after it was accepted. Everything here is called on the loop and nothing waits.
 
     ``write(frame)`` hands in a frame of :mod:`exchange.api.transport.frames`, in order with ASGI's ``send``;
-    False when the socket is not (or no longer) open. The caller compares ``buffered_bytes`` and
-    ``buffered_messages`` with its limits.
+    False when the socket is not (or no longer) open. The caller compares ``buffered_bytes`` with its limit.
     """
 
-    __slots__ = ("_source", "_writer", "buffered_bytes", "buffered_messages", "write")
+    __slots__ = ("_source", "_writer", "buffered_bytes", "write")
 
     def __init__(self, source: FrameSource, writer: FrameWriter) -> None:
         self._source = source
         self._writer = writer
         self.write: Callable[[bytes], bool] = writer.send
         self.buffered_bytes: Callable[[], int] = writer.buffered_bytes
-        self.buffered_messages: Callable[[], int] = writer.buffered_messages
 
     @property
     def is_open(self) -> bool:

@@ -9,7 +9,10 @@ from exchange.base.bounds import MAX_UNFLUSHED_FRAMES
 
 
 class TurnFlusher:
-    """Writes what the sockets of one server gathered in a turn: one callback of the loop for all of them."""
+    """Writes what the sockets of one server gathered in a turn: one callback of the loop for all of them.
+
+    Whoever has gathered a lot calls :meth:`flush` and saves that turn.
+    """
 
     def __init__(self) -> None:
         self._waiting: list[FrameWriter] = []
@@ -17,10 +20,11 @@ class TurnFlusher:
     def add(self, writer: FrameWriter, loop: AbstractEventLoop) -> None:
         """Flush ``writer`` at the end of this turn."""
         if not self._waiting:
-            loop.call_soon(self._flush)
+            loop.call_soon(self.flush)
         self._waiting.append(writer)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write everything that was gathered until now."""
         waiting, self._waiting = self._waiting, []
         for writer in waiting:
             try:
@@ -45,7 +49,6 @@ class FrameWriter:
         "_frames",
         "_frames_bytes",
         "_loop",
-        "_messages",
         "_transport",
         "closing",
         "open",
@@ -61,7 +64,6 @@ class FrameWriter:
         self._close_timer: TimerHandle | None = None
         self._frames: list[bytes] = []
         self._frames_bytes = 0
-        self._messages = 0
         self.open = False
         self.closing = False
 
@@ -90,26 +92,14 @@ class FrameWriter:
     def flush(self) -> None:
         """Give the transport everything gathered."""
         frames = self._frames
-        if not frames:
-            return
-        self._frames = []
-        self._frames_bytes = 0
-        transport = self._transport
-        if not transport.get_write_buffer_size():
-            self._messages = 0
-        transport.write(b"".join(frames) if len(frames) > 1 else frames[0])
-        if transport.get_write_buffer_size():
-            self._messages += len(frames)
+        if frames:
+            self._frames = []
+            self._frames_bytes = 0
+            self._transport.write(b"".join(frames) if len(frames) > 1 else frames[0])
 
     def buffered_bytes(self) -> int:
         """Bytes handed in and not yet taken by the kernel."""
         return self._transport.get_write_buffer_size() + self._frames_bytes
-
-    def buffered_messages(self) -> int:
-        """Messages handed in since the kernel last had taken everything."""
-        if not self._transport.get_write_buffer_size():
-            self._messages = 0
-        return self._messages + len(self._frames)
 
     def close(self) -> None:
         """Send what is left, then end the connection as described above."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 import urllib.parse
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
 from exchange.api.transport import refusals
 from exchange.api.transport.request_reader import BODY, HEAD, NOTHING, Refused, RequestReader
-from exchange.api.transport.response_cycle import ResponseCycle
+from exchange.api.transport.response_cycle import ResponseCycle, Wake
 
 _ABSOLUTE: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
@@ -69,7 +69,7 @@ class RequestParts(RequestReader):
             self.access_logger,
             False,
             self.server_state.default_headers,
-            asyncio.Event(),
+            cast(asyncio.Event, Wake()),
             self.expect_100_continue,
             version != "1.0" and parser.should_keep_alive(),
             self.on_response_complete,

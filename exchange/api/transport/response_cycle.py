@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -10,6 +11,33 @@ from exchange.api.transport.refusals import INTERNAL_ERROR, Envelopes
 
 _BODYLESS: Final = frozenset((204, 304))
 _FRAMING: Final = frozenset((b"content-length", b"transfer-encoding", b"connection"))
+
+
+class Wake:
+    """What of ``asyncio.Event`` a request needs; made for each one, and hardly ever waited for."""
+
+    __slots__ = ("_is_set", "_waiter")
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    def is_set(self) -> bool:
+        return self._is_set
+
+    def clear(self) -> None:
+        self._is_set = False
+
+    def set(self) -> None:
+        self._is_set = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def wait(self) -> None:
+        """Until it is set; only one may wait at a time."""
+        if not self._is_set:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
 
 
 class ResponseCycle(RequestResponseCycle):

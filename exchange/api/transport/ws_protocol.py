@@ -20,12 +20,12 @@ from exchange.api.transport.ws_connection import Inbox, WsConnection
 from exchange.api.transport.ws_intake import WsIntake
 
 
-def make_ws_protocol(given: ProtocolSettings) -> type[WebSocketProtocol]:
-    """The class for ``uvicorn.Config(ws=...)`` of one server."""
+def make_ws_protocol(given: ProtocolSettings, flushes: TurnFlusher | None = None) -> type[WebSocketProtocol]:
+    """The class for ``uvicorn.Config(ws=...)`` of one server, whose sockets ``flushes`` writes."""
 
     class BoundWebSocketProtocol(WebSocketProtocol):
         settings = given
-        flusher = TurnFlusher()
+        flusher = flushes or TurnFlusher()
 
     return BoundWebSocketProtocol
 

@@ -243,9 +243,9 @@ async def test_frames_of_every_length_are_unwrapped(size: int) -> None:
     socket = await transport.connect()
     assert app.channel.is_open
     assert app.channel.write(text_frame(b"x" * size))
-    assert (app.channel.buffered_messages(), app.channel.buffered_bytes()) == (1, size)
+    assert app.channel.buffered_bytes() == size
     assert await socket.receive() == b"x" * size
-    assert (app.channel.buffered_messages(), app.channel.buffered_bytes()) == (0, 0)
+    assert app.channel.buffered_bytes() == 0
     await transport.close()
 
 

@@ -8,44 +8,82 @@ import pytest
 
 from exchange.model.commands import CancelOrders, SetPhase
 from exchange.model.types import CancelReason, Phase
-from exchange.pipeline.channel import LaneOverflow, OrderQueue, next_batch, system_key
+from exchange.pipeline.channel import Channel, LaneOverflow, OrderQueue, system_key
 from exchange.pipeline.messages import Submission
 from tests.support.stages import order
 
 
-async def test_next_batch_takes_what_is_there() -> None:
+async def test_get_batch_takes_what_is_there() -> None:
     """One wait, then everything that waits, in order."""
-    queue: asyncio.Queue[int | None] = asyncio.Queue()
+    queue: Channel[int] = Channel(10)
     for number in range(5):
         queue.put_nowait(number)
-    assert await next_batch(queue) == ([0, 1, 2, 3, 4], False)
+    assert await queue.get_batch() == ([0, 1, 2, 3, 4], False)
 
 
-async def test_next_batch_stops_at_limit() -> None:
+async def test_get_batch_stops_at_limit() -> None:
     """A batch is never larger than its limit."""
-    queue: asyncio.Queue[int | None] = asyncio.Queue()
+    queue: Channel[int] = Channel(10)
     for number in range(5):
         queue.put_nowait(number)
-    assert await next_batch(queue, 2) == ([0, 1], False)
-    assert await next_batch(queue, 2) == ([2, 3], False)
+    assert await queue.get_batch(2) == ([0, 1], False)
+    assert await queue.get_batch(2) == ([2, 3], False)
 
 
-async def test_next_batch_stops_at_sentinel() -> None:
+async def test_get_batch_stops_at_sentinel() -> None:
     """What came before the sentinel is still worked on."""
-    queue: asyncio.Queue[int | None] = asyncio.Queue()
+    queue: Channel[int] = Channel(10)
     queue.put_nowait(1)
     queue.put_nowait(None)
-    assert await next_batch(queue) == ([1], True)
+    assert await queue.get_batch() == ([1], True)
 
 
-async def test_next_batch_blocks_on_empty() -> None:
+async def test_get_batch_blocks_on_empty() -> None:
     """An empty queue makes the taker wait."""
-    queue: asyncio.Queue[int | None] = asyncio.Queue()
-    taker = asyncio.create_task(next_batch(queue))
+    queue: Channel[int] = Channel(10)
+    taker = asyncio.create_task(queue.get_batch())
     await asyncio.sleep(0)
     assert not taker.done()
     queue.put_nowait(7)
     assert await taker == ([7], False)
+
+
+async def test_put_all_wakes_the_consumer_once_for_what_fits() -> None:
+    """Everything is there when it wakes, in order, and each item counts towards the bound."""
+    queue: Channel[int] = Channel(10)
+    taker = asyncio.create_task(queue.get_batch())
+    await asyncio.sleep(0)
+    await queue.put_all([1, 2, 3])
+    assert queue.qsize() == 3
+    assert await taker == ([1, 2, 3], False)
+    await queue.put_all([])
+    assert queue.empty()
+
+
+async def test_put_all_waits_for_room() -> None:
+    """What does not fit is put as the consumer makes room; nothing is lost, and the order is kept."""
+    queue: Channel[int] = Channel(2)
+    putter = asyncio.create_task(queue.put_all([1, 2, 3, 4, 5]))
+    taken: list[int] = []
+    while len(taken) < 5:
+        await asyncio.sleep(0)
+        assert queue.qsize() <= 2
+        batch, _ = await queue.get_batch()
+        taken += batch
+    await putter
+    assert taken == [1, 2, 3, 4, 5]
+
+
+async def test_put_all_behind_a_full_queue_wakes_when_a_batch_is_taken() -> None:
+    """One batch taken frees every place, and the producer fills them all."""
+    queue: Channel[int] = Channel(3)
+    await queue.put_all([1, 2, 3])
+    putter = asyncio.create_task(queue.put_all([4, 5, 6]))
+    await asyncio.sleep(0)
+    assert not putter.done()
+    assert await queue.get_batch() == ([1, 2, 3], False)
+    await putter
+    assert await queue.get_batch() == ([4, 5, 6], False)
 
 
 def test_order_queue_refuses_clients_when_full() -> None:

@@ -11,6 +11,7 @@ from exchange.model.events import Acknowledged, AnyVenueEvent, PhaseChanged
 from exchange.model.order import OrderStatus
 from exchange.model.reasons import Code, Refusal
 from exchange.model.types import Phase
+from exchange.pipeline.channel import Channel
 from exchange.pipeline.health import State
 from exchange.pipeline.match import MatchStage, Previews
 from exchange.pipeline.messages import Matched, Sequenced
@@ -179,7 +180,7 @@ async def test_match_exception_in_a_step_halts_the_venue(bench: Bench) -> None:
 
 async def test_match_loses_nothing_to_a_full_queue(bench: Bench) -> None:
     """A full queue behind makes match wait; all arrives."""
-    bench.trade_queue = asyncio.Queue(1)
+    bench.trade_queue = Channel(1)
     _put(bench, *range(1, 20))
     task = asyncio.create_task(_stage(bench, FakeVenue()).run())
     sequences = []

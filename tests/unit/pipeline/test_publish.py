@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -20,9 +19,10 @@ from exchange.model.events import (
 )
 from exchange.model.types import CancelReason, Interval, Phase, Side
 from exchange.pipeline.book_feed import BookFeed
+from exchange.pipeline.channel import Channel
 from exchange.pipeline.connection import Connection
 from exchange.pipeline.hub import BROKEN, LOGGED_OUT, Hub
-from exchange.pipeline.messages import Outgoing, WebsocketItem
+from exchange.pipeline.messages import Outgoing
 from exchange.pipeline.publish import Publisher, PublishStage
 from exchange.pipeline.streams import PhaseFeed, PrivateStreams
 from exchange.wire.encode_events import PrivateEventWriter
@@ -266,7 +266,7 @@ def test_publish_knows_its_channels(desk: Desk) -> None:
 async def test_publish_stage_ends_at_the_sentinel(desk: Desk) -> None:
     """Everything before the sentinel is published, then the stage returns."""
     watcher = desk.socket("private", account=1)
-    queue: asyncio.Queue[WebsocketItem] = asyncio.Queue()
+    queue: Channel[Outgoing] = Channel(600)
     for seq in range(1, 600):
         queue.put_nowait(desk.item(private=[private_event(seq)]))
     queue.put_nowait(None)

@@ -316,7 +316,6 @@ class FakeChannel:
         self.outlet = FakeOutlet()
         self.write = self.outlet.write
         self.buffered_bytes: Callable[[], int] = self.outlet.buffered_bytes
-        self.buffered_messages = self.outlet.buffered_messages
         self.opened = asyncio.Event()
         self.ended = asyncio.Event()
         self._on_close: CloseHandler = lambda code, reason: None
@@ -401,9 +400,12 @@ def test_stream_outlet_counts_what_is_unsent() -> None:
     for _ in range(5):
         outlet.write(b"12345678")
     unsent = 17
-    assert outlet.buffered_messages() == 3
+    assert outlet.is_behind(100, 2)
+    assert not outlet.is_behind(100, 3)
+    assert outlet.is_behind(16, 100)
     outlet.write(b"12345678")
     unsent = 8
-    assert outlet.buffered_messages() == 1
+    assert outlet.is_behind(100, 0)
+    assert not outlet.is_behind(8, 1)
     unsent = 0
-    assert outlet.buffered_messages() == 0
+    assert not outlet.is_behind(0, 0)

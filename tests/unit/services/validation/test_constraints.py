@@ -352,7 +352,7 @@ BROKEN: list[tuple[Callable[[], Any], str]] = [
     (lambda: OrderSize(min_size=0, max_size=1), "min_size"),
     (lambda: OrderSize(min_size=3, max_size=2), "min_size"),
     (lambda: OrderRate(max_orders_per_second=0), "max_orders_per_second"),
-    (lambda: OrderRate(max_orders_per_second=10_001), "max_orders_per_second"),
+    (lambda: OrderRate(max_orders_per_second=100_001), "max_orders_per_second"),
     (lambda: OrderTypeAllowed(allowed_types=()), "allowed_types"),
     (lambda: InstrumentAllowed(allowed_instruments=()), "allowed_instruments"),
     (lambda: InstrumentAllowed(allowed_instruments=("SPQ",)), "SPQ"),
