@@ -47,13 +47,16 @@ class PlaceChange(NamedTuple):
 
 
 class Place(msgspec.Struct, gc=False):
-    """Where one order stands. ``told`` lots are those of the last time changes were taken."""
+    """Where one order stands. ``told`` lots are those of the last time changes were taken, ``filled`` those
+    that an uncross took which is not over.
+    """
 
     ref: int
     side: Side
     price_ticks: int
     lots: int
     told: int = 0
+    filled: int = 0
 
 
 Queues = dict[int, dict[int, int]]
@@ -75,8 +78,9 @@ class OrderView:
         self._asks: Queues = {}
         # Orders that were used up within this command.
         self._spent: list[int] = []
-        # What an uncross fills is told whole when it is over.
-        self._uncrossing: dict[int, int] = {}
+        self._is_uncrossing = False
+        # Orders that an uncross has filled since somebody listens: that is told whole when it is over.
+        self._uncrossed: list[int] = []
         for order_id, side, price_ticks, lots, _ in resting:
             self._enter(order_id, side, price_ticks, lots)
 
@@ -88,6 +92,8 @@ class OrderView:
             # They stand in the order of their references. Written out: there may be 100,000.
             for place in self._places.values():
                 lots = place.told = place.lots
+                if lots <= 0:
+                    continue
                 queues = bids if place.side is _BUY else asks
                 queue = queues.get(place.price_ticks)
                 if queue is None:
@@ -101,9 +107,10 @@ class OrderView:
         asks: dict[int, int] = {}
         # Written out, as in light().
         for place in self._places.values():
-            lots = bids if place.side is _BUY else asks
-            price_ticks = place.price_ticks
-            lots[price_ticks] = lots.get(price_ticks, 0) + place.lots
+            if place.lots > 0:
+                lots = bids if place.side is _BUY else asks
+                price_ticks = place.price_ticks
+                lots[price_ticks] = lots.get(price_ticks, 0) + place.lots
         return bids, asks
 
     def apply(self, events: Iterable[BookEvent]) -> None:
@@ -123,12 +130,12 @@ class OrderView:
                     self._shift(entered, -event.quantity)
             else:
                 self._change(event)
-        if self._spent:
+        if self._spent and not self._is_uncrossing:
             self._forget_spent()
 
     def _change(self, event: Cancelled | Amended | Uncrossed | DisplayChanged | Decremented) -> None:
         if isinstance(event, DisplayChanged):
-            if self._uncrossing:
+            if self._is_uncrossing:
                 # What an iceberg shows next takes its place after what the auction filled.
                 self._end_uncross()
             self._shift(event.order_id, event.quantity)
@@ -195,13 +202,23 @@ class OrderView:
         self._enter(order_id, place.side, price_ticks, lots)
 
     def _note_uncrossed(self, trade: Traded) -> None:
-        filled = self._uncrossing
+        self._is_uncrossing = True
         for order_id in (trade.maker_order_id, trade.taker_order_id):
-            filled[order_id] = filled.get(order_id, 0) + trade.quantity
+            if self._changed is None:
+                # There may be 100,000 by the end, which is one turn of the loop.
+                self._shift(order_id, -trade.quantity)
+                continue
+            place = self._places[order_id]
+            if not place.filled:
+                self._uncrossed.append(order_id)
+            place.filled += trade.quantity
 
     def _end_uncross(self) -> None:
-        filled, self._uncrossing = self._uncrossing, {}
-        for order_id, lots in filled.items():
+        self._is_uncrossing = False
+        uncrossed, self._uncrossed = self._uncrossed, []
+        for order_id in uncrossed:
+            place = self._places[order_id]
+            lots, place.filled = place.filled, 0
             self._shift(order_id, -lots)
 
     def _set(self, order_id: int, place: Place, lots: int) -> None:

@@ -86,3 +86,20 @@ def test_order_view_never_shows_a_market_order_that_waits() -> None:
     view.apply([Acknowledged(14, "X", BUY, MARKET_BID, 8)])
     assert not view.take_changes()
     assert view.copy(BUY) == [(99, {1: 5, 2: 4})]
+
+
+def test_order_view_lit_within_an_uncross_ends_as_any_other() -> None:
+    """What came before is counted at once, the rest when it is over; who is used up has no place."""
+    view = OrderView(
+        [RestingLots(11, BUY, 102, 2), RestingLots(12, BUY, 101, 4), RestingLots(13, SELL, 101, 7)]
+    )
+    view.apply([_trade(13, 11, 2, auction_id=7)])
+    assert view.totals() == ({101: 4}, {101: 5})
+    view.light()
+    view.apply([_trade(13, 12, 3, auction_id=7)])
+    assert view.copy(BUY) == [(101, {2: 4})]
+    view.apply([Uncrossed("X", 7, 101, 5, 0, ())])
+    assert view.copy(BUY) == [(101, {2: 1})]
+    assert view.copy(SELL) == [(101, {3: 2})]
+    assert view.totals() == ({101: 1}, {101: 2})
+    assert view.take_changes() == [PlaceChange(2, BUY, 101, 1), PlaceChange(3, SELL, 101, 2)]
