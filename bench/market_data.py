@@ -11,6 +11,7 @@ import asyncio
 import itertools
 import json
 import multiprocessing
+import os
 import selectors
 import socket
 import tempfile
@@ -194,6 +195,8 @@ class _Trader(_Client):
 def _drain(url: str, instruments: list[str], ready: Any) -> None:
     """The other sockets: read and dropped, in a process of their own."""
     pin(CLIENT_CORE)
+    # Who measures shares the core, and should not measure how long it waits for this one.
+    os.nice(19)
     where, selector = urlsplit(url), selectors.DefaultSelector()
     for name in instruments:
         sock = socket.create_connection((where.hostname or "", where.port or 80))

@@ -70,26 +70,33 @@ class Teams(Protocol):
 
 
 class Gate:
-    """Lets a request pass, or says why not. Remembers the hash of a key, never whose it is."""
+    """Lets a request pass, or says why not.
+
+    A key that is remembered is still looked up by its hash: it may have been rotated away.
+    """
 
     def __init__(self, teams: Teams, admin_key_hash: bytes) -> None:
         self._teams = teams
         self._admin_key_hash = admin_key_hash
-        self._hashes: dict[bytes, bytes] = {}
+        self._known: dict[bytes, tuple[bytes, Caller]] = {}
 
     @property
     def remembered(self) -> int:
         """Keys whose hash is kept."""
-        return len(self._hashes)
+        return len(self._known)
 
     def identify(self, key: bytes) -> Caller | None:
         """Whose key it is."""
-        key_hash = self._hashes.get(key) or hashlib.sha256(key).digest()
+        known = self._known.get(key)
+        if known is not None:
+            key_hash, caller = known
+            return caller if self._teams.by_key_hash(key_hash) is not None else None
+        key_hash = hashlib.sha256(key).digest()
         team = self._teams.by_key_hash(key_hash)
         if team is not None:
-            if key not in self._hashes:
-                self._remember(key, key_hash)
-            return Caller(team.account, TEAM_SCOPES)
+            caller = Caller(team.account, TEAM_SCOPES)
+            self._remember(key, key_hash, caller)
+            return caller
         return OPERATOR if hmac.compare_digest(key_hash, self._admin_key_hash) else None
 
     def admit(self, headers: Mapping[bytes, bytes], scope: Scope, of_team: bool) -> Caller | Refusal:
@@ -106,11 +113,11 @@ class Gate:
             return NOT_A_TEAM
         return caller if scope in caller.scopes else _missing_scope(scope)
 
-    def _remember(self, key: bytes, key_hash: bytes) -> None:
+    def _remember(self, key: bytes, key_hash: bytes, caller: Caller) -> None:
         # Only keys that are known get here, so strangers cannot fill it.
-        if len(self._hashes) >= KNOWN_KEYS:
-            self._hashes.clear()
-        self._hashes[key] = key_hash
+        if len(self._known) >= KNOWN_KEYS:
+            self._known.clear()
+        self._known[key] = key_hash, caller
 
 
 def _bearer(authorization: bytes | None) -> bytes | None:

@@ -22,39 +22,23 @@ Q = TypeVar("Q", bound=Query)
 B = TypeVar("B", bound="Request | None")
 
 
-class Call(Generic[Q, B]):
+class Call(msgspec.Struct, Generic[Q, B], eq=False, gc=False):
     """One request on its way through a handler. ``pending`` is set by a handler that submits a command.
 
     ``connection`` is the socket it came over, None over HTTP. ``limiter`` counted it and has ``left`` tokens
     for more; ``closes`` says that too many were refused.
     """
 
-    __slots__ = (
-        "body",
-        "caller",
-        "closes",
-        "connection",
-        "left",
-        "limiter",
-        "path",
-        "pending",
-        "query",
-        "request_id",
-    )
-
-    def __init__(
-        self, request_id: str, query: Q, body: B, path: Mapping[str, str], caller: Caller = ANONYMOUS
-    ) -> None:
-        self.request_id = request_id
-        self.query = query
-        self.body = body
-        self.path = path
-        self.caller = caller
-        self.pending: PendingRequest | None = None
-        self.connection: Connection | None = None
-        self.limiter: RateLimiter | None = None
-        self.left = 0
-        self.closes = False
+    request_id: str
+    query: Q
+    body: B
+    path: Mapping[str, str]
+    caller: Caller = ANONYMOUS
+    pending: PendingRequest | None = None
+    connection: Connection | None = None
+    limiter: RateLimiter | None = None
+    left: int = 0
+    closes: bool = False
 
 
 AnyCall: TypeAlias = Call[Any, Any]

@@ -21,8 +21,7 @@ from exchange.journal.protocol import JournalDamaged, JournalFailed, check_appen
 from exchange.journal.reader import chain_at, last_link, read_batches
 from exchange.journal.statistics import CommitObserver, CommitTally, JournalStatistics
 from exchange.journal.survey import Survey, survey_directory
-from exchange.journal.turns import WriterTurns
-from exchange.journal.writer import CommitThread
+from exchange.journal.writer import CommitAtOnce, Committer, CommitThread, Log
 
 
 class _Flight(Struct):
@@ -46,6 +45,7 @@ class SqliteJournal:
         lock: DirectoryLock,
         found: Survey,
         connection: apsw.Connection,
+        flushes: bool,
         heads: HeadFile,
         observe_commit: CommitObserver | None,
     ) -> None:
@@ -61,9 +61,13 @@ class SqliteJournal:
         self._flight: _Flight | None = None
         self._failure: Exception | None = None
         self._closed = False
-        self._turns = WriterTurns(loop.call_later, lambda: self._flight)
         self._keeper = HeadKeeper(heads, self._head(clean=False), loop, self._fail)
-        self._commits = CommitThread(connection, clock, loop, self._committed, self._fail)
+        self._log = Log(connection, clock)
+        self._commits: Committer = (
+            CommitThread(self._log, loop, self._committed, self._fail)
+            if flushes
+            else CommitAtOnce(self._log, self._committed, self._fail)
+        )
 
     @classmethod
     def open(
@@ -103,6 +107,7 @@ class SqliteJournal:
             lock=lock,
             found=found,
             connection=connection,
+            flushes=synchronous != "off",
             heads=heads,
             observe_commit=observe_commit,
         )
@@ -139,7 +144,6 @@ class SqliteJournal:
         # Sealed here and not in the thread, where hashing would contend for the interpreter lock.
         checksum, chain = seal(self._chain, batch)
         self._flight = _Flight(batch, chain, future, self._clock.monotonic_ns())
-        self._turns.begin()
         self._commits.commit(
             (batch.first_sequence, batch.last_sequence, int(batch.kind), checksum, chain, batch.payload)
         )
@@ -149,8 +153,8 @@ class SqliteJournal:
         return self._tally.statistics(
             head_sequence=self._keeper.sequence,
             failed=self._failure is not None,
-            checkpoints=self._commits.checkpoints,
-            max_checkpoint_s=self._commits.max_checkpoint_ns / 1e9,
+            checkpoints=self._log.checkpoints,
+            max_checkpoint_s=self._log.max_checkpoint_ns / 1e9,
         )
 
     async def close(self, *, clean: bool = True) -> None:
@@ -160,9 +164,7 @@ class SqliteJournal:
         self._closed = True
         self._keeper.cancel()
         try:
-            # What the thread tells the loop comes before the end of this wait: nothing is in flight then.
-            await asyncio.to_thread(self._commits.stop)
-            self._turns.stop()
+            await self._commits.stop()
             await asyncio.to_thread(self._finish, clean)
         except (apsw.Error, OSError) as error:
             self._failure = error

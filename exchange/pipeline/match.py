@@ -62,9 +62,10 @@ class MatchStage(Stage[Sequenced]):
         self._log = log
 
     async def _process(self, batch: list[Sequenced]) -> None:
-        if any(type(item.record.command) in IN_STEPS for item in batch):
-            await self._process_one_by_one(batch)
-            return
+        for item in batch:
+            if type(item.record.command) in IN_STEPS:
+                await self._process_one_by_one(batch)
+                return
         with self._meter.batch(len(batch)):
             results = [result for item in batch if (result := self._match(item)) is not None]
         await self._trade_queue.put_all(results)

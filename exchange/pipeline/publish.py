@@ -96,8 +96,8 @@ class Publisher:
                 self._log.exception("publish failed", sequence=item.record.sequence)
         self._hub.begin_round()
         for account, events in private.items():
-            feed = self._private_feeds.get(account)
-            if feed is not None and feed.live:
+            feed = self._private_feeds[account]
+            if feed.live:
                 self._tell(feed, partial(map, self._writer.message, events))
         timestamp_us = batch[-1].record.timestamp_us if batch else 0
         for public in (self._phase, *self._markets.turn()):
@@ -110,9 +110,11 @@ class Publisher:
 
     def _keep(self, item: Outgoing, private: dict[int, list[AnyPrivateEvent]]) -> None:
         record = item.record
+        feeds = self._private_feeds
         for told in item.private:
             self._keep_private(told)
-            private.setdefault(told.account, []).append(told)
+            if told.account in feeds:
+                private.setdefault(told.account, []).append(told)
         if isinstance(record.command, SetPhase):
             for event in item.events:
                 if isinstance(event, PhaseChanged):

@@ -108,6 +108,7 @@ class OrderResponseService:
         self._pending_of: dict[int, int] = {}
         self._kept: OrderedDict[tuple[int, str], PendingRequest] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._registered = self._completed = self._refused = 0
         self._timed_out = self._overloaded = self._expired = 0
 
@@ -134,7 +135,9 @@ class OrderResponseService:
         """
         if pending.answer is not None:
             return answered(pending.answer)
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        # Asked for once: before Python 3.12 it costs a system call.
+        loop = self._loop = self._loop or asyncio.get_running_loop()
+        future: asyncio.Future[Answer] = loop.create_future()
         pending.future = future
         if self._timer is None:
             self._watch(pending.deadline_ns)

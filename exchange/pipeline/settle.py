@@ -19,7 +19,7 @@ from exchange.services.settlement.settlement import Settled
 class Settles(Protocol):
     """The one service this stage calls."""
 
-    def settle(self, record: Record, events: list[AnyVenueEvent]) -> Settled: ...
+    def settle(self, record: Record, events: list[AnyVenueEvent], *, answers: bool) -> Settled: ...
 
 
 class SettleStage(Stage[Matched]):
@@ -64,7 +64,8 @@ class SettleStage(Stage[Matched]):
             self._give_up(pending)
             return None
         try:
-            settled = self._settlement.settle(record, item.events)
+            waits = pending is not None and pending.answer is None
+            settled = self._settlement.settle(record, item.events, answers=waits)
             for wish in settled.wishes:
                 self._orders.put_system(system_key(wish), wish)
         except Exception as error:
@@ -73,7 +74,7 @@ class SettleStage(Stage[Matched]):
             self._health.halt(f"settle failed at sequence {record.sequence}: {error!r}")
             self._give_up(pending)
             return None
-        if pending is not None:
+        if pending is not None and settled.answer is not None:
             self._responses.complete(pending, settled.answer)
         return Outgoing(record, item.events, settled.private)
 

@@ -220,7 +220,7 @@ class LastFirst(Channel[Submission]):
     """Last come, first served; the sentinel stays behind everything."""
 
     def _put(self, item: Submission | None) -> None:
-        waiting: deque[Submission | None] = self._queue  # type: ignore[attr-defined]  # for subclasses, says asyncio
+        waiting: deque[Submission | None] = self._queue
         if item is None:
             waiting.append(item)
         else:
@@ -233,7 +233,7 @@ class LoudFirst(Channel[Submission]):
     _turn = 0
 
     def _get(self) -> Submission | None:
-        waiting: deque[Submission | None] = self._queue  # type: ignore[attr-defined]  # for subclasses, says asyncio
+        waiting: deque[Submission | None] = self._queue
         self._turn += 1
         for place, item in enumerate(waiting):
             loud = isinstance(item, Submission) and getattr(item.command, "quantity", 0) == LOUD

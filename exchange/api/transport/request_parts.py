@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import urllib.parse
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
@@ -69,7 +68,7 @@ class RequestParts(RequestReader):
             self.access_logger,
             False,
             self.server_state.default_headers,
-            cast(asyncio.Event, Wake()),
+            Wake(),  # type: ignore[arg-type]  # what of an Event is used
             self.expect_100_continue,
             version != "1.0" and parser.should_keep_alive(),
             self.on_response_complete,

@@ -53,11 +53,12 @@ Wish: TypeAlias = CancelOrders | TriggerStops
 class Settled(msgspec.Struct, frozen=True, gc=False):
     """What one command came to. ``private`` in the order in which it is to be told.
 
-    ``answer`` is for the requester; ``wishes`` are system commands that settle asks the pipeline to enter.
+    ``answer`` is for the requester, None where nobody waits for it; ``wishes`` are system commands that
+    settle asks the pipeline to enter.
     """
 
     private: Sequence[AnyPrivateEvent]
-    answer: Answer
+    answer: Answer | None
     wishes: tuple[Wish, ...] = ()
 
 
@@ -92,7 +93,7 @@ class Settlement:
         self._ended = (0, 0)
         """Sequence of the last mass cancel, and how many orders its slices have ended."""
 
-    def settle(self, record: Record, events: Sequence[AnyVenueEvent]) -> Settled:
+    def settle(self, record: Record, events: Sequence[AnyVenueEvent], *, answers: bool = True) -> Settled:
         """Book ``events`` of ``record``. Raises on what cannot be: a bug in match or in a reservation."""
         told: list[AnyPrivateEvent] = []
         accounts: list[int] = []
@@ -119,7 +120,8 @@ class Settlement:
                 case _:
                     self._of_terms(record, event, told)
         wishes += self._portfolio_wishes(record, accounts)
-        return Settled(told, answer(record, events, self._register, self._ended[1]), tuple(wishes))
+        reply = answer(record, events, self._register, self._ended[1]) if answers else None
+        return Settled(told, reply, tuple(wishes))
 
     def preview(self, record: Record, events: Sequence[AnyVenueEvent]) -> OrderReport | None:
         """How the order will stand once ``events`` are settled; None where only settling them can say."""

@@ -27,11 +27,12 @@ class FakeSettlement:
         self.settled: list[int] = []
         self._wishes = (WISH,) if wishes else ()
 
-    def settle(self, record: Record, events: list[AnyVenueEvent]) -> Settled:
+    def settle(self, record: Record, events: list[AnyVenueEvent], *, answers: bool) -> Settled:
         if record.sequence == RAISES_AT:
             raise RuntimeError("a bug")
         self.settled.append(record.sequence)
-        return Settled(private=(), answer=OrderAnswer(record.sequence, 0, "X"), wishes=self._wishes)
+        answer = OrderAnswer(record.sequence, 0, "X") if answers else None
+        return Settled(private=(), answer=answer, wishes=self._wishes)
 
 
 def _stage(bench: Bench, settlement: FakeSettlement) -> SettleStage:
