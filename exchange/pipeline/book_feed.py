@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from msgspec.structs import replace
 
 from exchange.base.bounds import MAX_BOOK_LEVELS, ORDERS_PER_PART
 from exchange.engine.depth import Level
@@ -29,10 +31,25 @@ from exchange.wire.times import time_text
 
 _BUY, _SELL = Side.BUY, Side.SELL
 
-Row = TypeVar("Row", tuple[float, int], PlaceInQueue)
+Row = TypeVar("Row", bound=tuple[Any, ...])
 
 
-class BookFeed(ConflatedFeed):
+class ChangesFeed(ConflatedFeed):
+    """One whose updates name rows with what stands there now, so that the last word on each row is enough."""
+
+    def outcome(self, seq: int) -> list[AnyEvent] | None:
+        if seq < self.oldest_resume:
+            return None
+        kept = self.after(seq, self.last_seq - seq)
+        updates = [each for each in kept if isinstance(each, (BookUpdate, OrdersUpdate))]
+        if not updates:
+            return []
+        bids = _last_of_each(update.bids for update in updates)
+        asks = _last_of_each(update.asks for update in updates)
+        return [replace(updates[-1], prev_seq=seq, bids=bids, asks=asks)]
+
+
+class BookFeed(ChangesFeed):
     """``book.{instrument}`` and, with fewer ``levels``, ``book.{instrument}.{levels}``."""
 
     def __init__(
@@ -88,24 +105,6 @@ class BookFeed(ConflatedFeed):
         )
         return iter((snapshot,)), self.last_seq
 
-    def outcome(self, seq: int) -> list[AnyEvent] | None:
-        if seq < self.oldest_resume:
-            return None
-        updates = [each for each in self.after(seq, self.last_seq - seq) if isinstance(each, BookUpdate)]
-        if not updates:
-            return []
-        last = updates[-1]
-        merged = BookUpdate(
-            seq=last.seq,
-            timestamp=last.timestamp,
-            channel=self.name,
-            prev_seq=seq,
-            bids=_last_of_each(update.bids for update in updates),
-            asks=_last_of_each(update.asks for update in updates),
-            checksum=last.checksum,
-        )
-        return [merged]
-
     def _priced(self, levels: Iterable[Level]) -> list[tuple[float, int]]:
         decimal = self._market.grid.decimal
         return [(decimal(price_ticks), quantity) for price_ticks, quantity in levels]
@@ -118,7 +117,7 @@ class BookFeed(ConflatedFeed):
         return book_checksum(market.asks.digits(count, units), market.bids.digits(count, units))
 
 
-class OrdersFeed(ConflatedFeed):
+class OrdersFeed(ChangesFeed):
     """``orders.{instrument}``: every order at rest, by a reference that tells nothing of whose it is."""
 
     def __init__(self, market: MarketView, epoch: str, now_us: int) -> None:
@@ -151,23 +150,6 @@ class OrdersFeed(ConflatedFeed):
         orders = self._market.orders
         queues = [(side, *level) for side in (_BUY, _SELL) for level in orders.copy(side)]
         return self._parts(queues, self.last_seq, time_text(self._timestamp_us)), self.last_seq
-
-    def outcome(self, seq: int) -> list[AnyEvent] | None:
-        if seq < self.oldest_resume:
-            return None
-        updates = [each for each in self.after(seq, self.last_seq - seq) if isinstance(each, OrdersUpdate)]
-        if not updates:
-            return []
-        last = updates[-1]
-        merged = OrdersUpdate(
-            seq=last.seq,
-            timestamp=last.timestamp,
-            channel=self.name,
-            prev_seq=seq,
-            bids=_last_of_each(update.bids for update in updates),
-            asks=_last_of_each(update.asks for update in updates),
-        )
-        return [merged]
 
     def _parts(
         self, queues: list[tuple[Side, int, dict[int, int]]], seq: int, timestamp: str
