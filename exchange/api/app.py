@@ -69,7 +69,7 @@ class Api:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await self._find(scope).serve(scope, None, receive, send)
+            await self._find(scope)(scope, receive, send)
         else:
             await self._sockets(scope, receive, send)
 

@@ -50,7 +50,7 @@ HEADER_GIVEN_TWICE: Final = Refusal(
 )
 
 
-def _send_it(head: bytes, body: bytes) -> bool:
+def _cannot(head: bytes, body: bytes) -> bool:
     return False
 
 
@@ -78,6 +78,7 @@ class Endpoint:
         self._count = context.tally.count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As an ASGI application: the body has still to be received."""
         await self.serve(scope, None, receive, send)
 
     async def serve(
@@ -86,7 +87,7 @@ class Endpoint:
         body: bytes | None,
         receive: Receive,
         send: Send,
-        answer: Callable[[bytes, bytes], bool] = _send_it,
+        answer: Callable[[bytes, bytes], bool] = _cannot,
     ) -> None:
         """Answer the request of ``scope``, of which ``body`` is None while it has still to be received.
 
@@ -119,6 +120,7 @@ class Endpoint:
                 "request failed", request_id=call.request_id, operation=self._operation_id
             )
             rendered = render(INTERNAL_ERROR, call.request_id, self._clock.now_us(), self._grids)
+        self._count(self._operation_id, rendered.status)
         timing = server_timing(call.pending, self._clock.monotonic_ns() - started_ns)
         if not self._answer(call, rendered, timing, answer):
             await self._send(scope, send, call, rendered, timing)
@@ -191,7 +193,6 @@ class Endpoint:
     ) -> bool:
         """Write a plain answer; False where it is none or ``answer`` can't."""
         status, headers, body = rendered
-        self._count(self._operation_id, status)
         if headers is not PLAIN or status != 200:
             return False
         limiter = call.limiter

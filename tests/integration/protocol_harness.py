@@ -20,7 +20,7 @@ from uvicorn.server import ServerState
 from exchange.api.transport.connections import ConnectionCounter, ProtocolLimits, ProtocolStatistics
 from exchange.api.transport.protocol import make_http_protocol
 from exchange.api.transport.refusals import Envelopes
-from exchange.api.transport.request_reader import ProtocolSettings
+from exchange.api.transport.request_reader import Direct, ProtocolSettings
 from exchange.api.transport.ws_protocol import make_ws_protocol
 from exchange.base.clock import ManualClock
 
@@ -213,19 +213,25 @@ class Running:
         await until(lambda: self.statistics.connections_open == connections)
 
 
-def make_settings(counter: ConnectionCounter | None = None, **limits: Any) -> ProtocolSettings:
+def make_settings(
+    counter: ConnectionCounter | None = None, direct: Direct | None = None, **limits: Any
+) -> ProtocolSettings:
     """Settings with a clock that stands still at 2026-01-01 and request ids that count."""
     ids: Iterator[int] = itertools.count(1)
     envelopes = Envelopes(ManualClock(1_767_225_600_000_000), lambda: f"req_{next(ids)}")
-    return ProtocolSettings(ProtocolLimits(**limits), counter or ConnectionCounter(), envelopes)
+    return ProtocolSettings(ProtocolLimits(**limits), counter or ConnectionCounter(), envelopes, direct)
 
 
 @asynccontextmanager
 async def serving(
-    app: Asgi, counter: ConnectionCounter | None = None, config: dict[str, Any] | None = None, **limits: Any
+    app: Asgi,
+    counter: ConnectionCounter | None = None,
+    config: dict[str, Any] | None = None,
+    direct: Direct | None = None,
+    **limits: Any,
 ) -> AsyncIterator[Running]:
     """Serve ``app``; at the end every connection must be given back to the counter."""
-    settings = make_settings(counter, **limits)
+    settings = make_settings(counter, direct, **limits)
     options = uvicorn.Config(
         app,
         http=make_http_protocol(settings),

@@ -177,7 +177,11 @@ def test_protocol_closes_on_what_breaks_the_rules(
 
     @on_uvloop
     async def scenario() -> None:
-        limits = {"max_message_bytes": 1_000, "max_fragments": 10, "max_discarded_bytes": 10_000_000}
+        limits: dict[str, Any] = {
+            "max_message_bytes": 1_000,
+            "max_fragments": 10,
+            "max_discarded_bytes": 10_000_000,
+        }
         async with serving(app, None, None, **limits) as server:
             peer = await _open(server)
             await peer.send(client_frame(b"first"))

@@ -263,6 +263,28 @@ def test_publish_knows_its_channels(desk: Desk) -> None:
         assert desk.publisher.feed(channel, 1) is None
 
 
+def test_publish_flushes_when_everything_is_told(desk: Desk) -> None:
+    """Once for a batch, after its last message: what was told leaves in this turn of the loop."""
+    watcher, unsent = desk.socket("private", account=1), list[int]()
+    desk.hub.flush = lambda: unsent.append(len(watcher.unsent))
+    desk.publisher.publish([desk.item(private=[private_event(seq)]) for seq in (1, 2)])
+    assert unsent == [2]
+
+
+def test_publish_without_news_looks_at_no_socket(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most batches have nothing for most sockets: asking each of them would cost more than the orders."""
+    desk.socket()
+    asked: list[tuple[int, int]] = []
+
+    def is_behind(outlet: FakeOutlet, most_bytes: int, most_messages: int) -> bool:
+        asked.append((most_bytes, most_messages))
+        return False
+
+    monkeypatch.setattr(FakeOutlet, "is_behind", is_behind)
+    desk.publisher.publish([desk.item()])
+    assert not asked
+
+
 async def test_publish_stage_ends_at_the_sentinel(desk: Desk) -> None:
     """Everything before the sentinel is published, then the stage returns."""
     watcher = desk.socket("private", account=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -118,6 +119,34 @@ async def test_timeout_says_whether_it_was_accepted(
     assert answer.details is not None
     assert answer.details.get("accepted") is accepted
     assert answer.details.get("order_number") == (7 if durable else None)
+
+
+async def test_timeouts_are_those_of_each_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One timer serves all, set for the oldest: none is answered before its time, and none is forgotten."""
+    clock, loop = ManualClock(), asyncio.get_running_loop()
+    timers: list[tuple[float, Callable[[], None]]] = []
+
+    def call_later(delay: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        timers.append((delay, callback))
+        return asyncio.TimerHandle(0, callback, (), loop)
+
+    monkeypatch.setattr(loop, "call_later", call_later)
+    service = _service(clock, default_timeout_seconds=5)
+    first = service.wait_for_completion(_register(service, "a"))
+    clock.advance(2)
+    second = service.wait_for_completion(_register(service, "b"))
+    unawaited = _register(service, "c")
+    assert [delay for delay, _ in timers] == [5]
+    clock.advance(3)
+    timers.pop()[1]()
+    assert (first.done(), second.done()) == (True, False)
+    assert [delay for delay, _ in timers] == [2]
+    clock.advance(2)
+    timers.pop()[1]()
+    assert second.done()
+    assert unawaited.status is ResponseStatus.TIMEOUT
+    assert not timers
+    assert service.statistics().timed_out == 3
 
 
 async def test_complete_after_a_timeout_changes_nothing() -> None:

@@ -85,6 +85,19 @@ async def test_writer_writes_again_in_the_next_turn() -> None:
     assert first.writes == second.writes == [b"1", b"2"]
 
 
+async def test_flusher_writes_at_once_when_asked() -> None:
+    """Everything that was gathered until then, once; what comes after still leaves with the turn."""
+    first, second, flusher = Socket(), Socket(), TurnFlusher()
+    writers = [_writer(first, flusher), _writer(second, flusher)]
+    for writer in writers:
+        writer.send(b"1")
+    flusher.flush()
+    assert first.writes == second.writes == [b"1"]
+    writers[0].send(b"2")
+    await _turn()
+    assert (first.writes, second.writes) == ([b"1", b"2"], [b"1"])
+
+
 async def test_writer_does_not_gather_without_bound() -> None:
     """At the bound what was gathered is written at once."""
     socket = Socket()
