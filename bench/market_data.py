@@ -45,6 +45,7 @@ _TICK_S: Final = 0.001
 _RULES: Final = """
 [server]
 log_level = "warning"
+ws_ping_interval_s = 600
 [responses]
 max_pending_requests = 10000
 max_pending_per_team = 10000

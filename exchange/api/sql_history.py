@@ -42,7 +42,7 @@ class SqlHistory:
         self._log = get_logger("history")
         self._opening = asyncio.Lock()
         self._tables: HistoryTables | None = None
-        self._pending = 0
+        self._asking: set[asyncio.Task[object]] = set()
 
     async def orders(self, asked: Asked) -> list[Order] | None:
         """See ``HistoryReader``."""
@@ -66,7 +66,9 @@ class SqlHistory:
         return None if row is None else _order(row)
 
     async def close(self) -> None:
-        """Give back the connections."""
+        """Give back the connections, after what is asked has been answered."""
+        if self._asking:
+            await asyncio.wait(self._asking)
         if self._tables is not None:
             await self._tables.close()
 
@@ -74,18 +76,22 @@ class SqlHistory:
         return await self._ask(lambda tables: tables.page(name, asked))
 
     async def _ask(self, question: Callable[[HistoryTables], Awaitable[T | None]]) -> T | None:
-        if self._pending >= HISTORY_PENDING:
+        if len(self._asking) >= HISTORY_PENDING:
             self._failed()
             return None
-        self._pending += 1
+        # A task of its own: the database's timeouts need one, which the request that asks is not.
+        asking = asyncio.create_task(self._answer(question))
+        self._asking.add(asking)
+        asking.add_done_callback(self._asking.discard)
+        return await asking
+
+    async def _answer(self, question: Callable[[HistoryTables], Awaitable[T | None]]) -> T | None:
         try:
             return await question(await self._open())
         except StorageError as error:
             self._failed()
             self._log.warning("no history", error=str(error))
             return None
-        finally:
-            self._pending -= 1
 
     async def _open(self) -> HistoryTables:
         async with self._opening:

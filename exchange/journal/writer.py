@@ -72,7 +72,7 @@ class CommitAtOnce:
             self._log.insert(row)
             self._committed()
             self._log.tidy()
-        except (apsw.Error, OSError) as error:
+        except Exception as error:
             self._failed(error)
 
     async def stop(self) -> None:

@@ -151,6 +151,9 @@ async def test_rows_of_the_tables_are_those_of_memory(market: Market) -> None:
     assert await market.ask(f"/exchange/orders/{bought.order_id}") == order
     assert await market.ask("/exchange/orders/client:c0") == order
     assert (await market.ask("/exchange/orders", status="all"))["orders"][-1] == order
+    socket, _ = await market.running.socket(market.key)
+    assert await socket.result("order.get", order_id=bought.order_id) == order
+    assert (await socket.ask("order.get", order_id="ORD_99999"))["error"]["code"] == "UNKNOWN_ORDER"
 
 
 async def test_page_that_the_tables_do_not_reach_says_so(market: Market) -> None:

@@ -21,6 +21,7 @@ from websockets.typing import Subprotocol
 
 from exchange.api.past import HistoryReader, NoHistory, SqlTables
 from exchange.api.transport.connections import ConnectionCounter, ProtocolLimits
+from exchange.api.transport.frame_writer import TurnFlusher
 from exchange.api.transport.listener import Listener, bind
 from exchange.api.transport.protocol import make_http_protocol
 from exchange.api.transport.refusals import Envelopes
@@ -231,12 +232,15 @@ async def ws_exchange(
 def _listener(
     exchange: Exchange, sock: socket.socket, clock: SystemClock, counter: ConnectionCounter, ping_s: float
 ) -> Listener:
-    settings = ProtocolSettings(ProtocolLimits(), counter, Envelopes(clock, exchange.request_ids.next))
+    envelopes = Envelopes(clock, exchange.request_ids.next)
+    settings = ProtocolSettings(ProtocolLimits(), counter, envelopes, exchange.direct)
+    flusher = TurnFlusher()
+    exchange.hub.flush = flusher.flush
     return Listener(
         exchange.api,
         sock,
         http=make_http_protocol(settings),
-        ws=make_ws_protocol(settings),
+        ws=make_ws_protocol(settings, flusher),
         keep_alive_s=5,
         max_message_bytes=settings.limits.max_message_bytes,
         ping_interval_s=ping_s,

@@ -135,6 +135,14 @@ class HttpProtocol(RequestParts):
 
     def _failed(self, error: Exception) -> None:
         self.logger.error("Exception in an answer\n", exc_info=error)
+        cycle = self.active
+        if cycle is None or cycle.response_started:
+            self.transport.close()
+        else:
+            EagerTask(cycle.send_500_response(), self.tasks, self._given_up)
+
+    def _given_up(self, error: Exception) -> None:
+        self.logger.error("Exception in an answer\n", exc_info=error)
         self.transport.close()
 
     def on_response_complete(self) -> None:
