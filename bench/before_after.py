@@ -21,7 +21,7 @@ CONNECTIONS: Final = 50
 def measure(checkout: Path, synchronous: str, rounds: int, seconds: float) -> dict[str, list[LoadResult]]:
     """Results of both programs, taken in turns."""
     # Else the folder this runs in would come before the other checkout.
-    other = {"PYTHONSAFEPATH": "1", "PYTHONPATH": str(checkout.resolve())}
+    other = {**ALONE, "PYTHONSAFEPATH": "1", "PYTHONPATH": str(checkout.resolve())}
     results: dict[str, list[LoadResult]] = {"before": [], "after": []}
     with ExitStack() as stack:
         servers = {
