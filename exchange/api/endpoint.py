@@ -61,7 +61,6 @@ class Endpoint:
         self._operation_id = operation.operation_id
         self._handler = operation.handler
         self._scope, self._of_team = operation.access.scope, operation.access.of_team
-        self._body_type = operation.body
         self._body_optional = operation.body_optional
         self._decoder = None if operation.body is None else msgspec.json.Decoder(operation.body)
         self._default_query = None if operation.query is None else operation.query()

@@ -88,11 +88,7 @@ class Markets:
         by_instrument: dict[str, list[BookEvent]] = {}
         for event in events:
             if isinstance(event, BOOK_EVENTS):
-                of_book = by_instrument.get(event.instrument_id)
-                if of_book is None:
-                    by_instrument[event.instrument_id] = [event]
-                else:
-                    of_book.append(event)
+                by_instrument.setdefault(event.instrument_id, []).append(event)
             elif isinstance(event, PhaseChanged):
                 self._take_phase(event, record)
         for instrument_id, of_book in by_instrument.items():

@@ -101,9 +101,7 @@ class PrivateStreams:
 
     def append(self, event: AnyPrivateEvent) -> None:
         """Keep one event; raises :class:`StreamGap`."""
-        ring = self._rings.get(event.account)
-        if ring is None:
-            ring = self.of(event.account)
+        ring = self._rings.get(event.account) or self.of(event.account)
         ring.append(event.seq, event)
 
     def restore(self, private: Iterable[AnyPrivateEvent]) -> None:

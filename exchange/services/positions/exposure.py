@@ -144,20 +144,19 @@ class Exposure:
             line.resting_sells -= 1
 
     # --- what anyone may ask --------------------------------------------------------------------
-    # The first three are asked for every order, and spare the call of _line.
 
     def position(self, account: int, instrument_id: str) -> int:
         """Net lots, settled."""
-        return self._accounts.get(account, _NOBODY).lines.get(instrument_id, _NOTHING).position
+        return self._line(account, instrument_id).position
 
     def open_quantity(self, account: int, instrument_id: str, side: Side) -> int:
         """Open and in-flight lots on ``side``."""
-        line = self._accounts.get(account, _NOBODY).lines.get(instrument_id, _NOTHING)
+        line = self._line(account, instrument_id)
         return line.open_buys if side is _BUY else line.open_sells
 
     def resting_orders(self, account: int, instrument_id: str, side: Side) -> int:
         """Orders on ``side``, open and in flight, that can rest."""
-        line = self._accounts.get(account, _NOBODY).lines.get(instrument_id, _NOTHING)
+        line = self._line(account, instrument_id)
         return line.resting_buys if side is _BUY else line.resting_sells
 
     def reducing_orders(self, account: int, instrument_id: str, side: Side) -> int:

@@ -123,7 +123,7 @@ class OneSided:
         order = proposal.order
         if not order.can_rest:
             return None
-        other = Side.SELL if order.side is Side.BUY else Side.BUY
+        other = order.side.opposite
         resting = self._holdings.resting_orders(order.account, order.instrument_id, other)
         if not resting:
             return None

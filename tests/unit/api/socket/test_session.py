@@ -19,7 +19,7 @@ from exchange.base.bounds import CONNECTION_BUFFER_MESSAGES, MAX_IN_FLIGHT_PER_C
 from exchange.log import get_logger
 from exchange.model.reasons import Refusal
 from exchange.model.types import Phase
-from exchange.pipeline.hub import TOO_SLOW, Hub
+from exchange.pipeline.hub import BROKEN, TOO_SLOW, Hub
 from exchange.pipeline.publish import Publisher
 from exchange.pipeline.responses import PendingRequest, Wait
 from exchange.pipeline.streams import PhaseFeed, PrivateStreams
@@ -290,6 +290,20 @@ def test_session_bug_is_an_internal_error(talk: Talk, monkeypatch: pytest.Monkey
     assert (answer["error"]["code"], answer["status"]) == ("INTERNAL_ERROR", 500)
     assert [entry["request_id"] for entry in logs] == ["q7"]
     assert "result" in talk.ask("ping")
+
+
+def test_session_answer_that_fails_closes_the_socket(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that can't be given is in the log, and the client is not left waiting for it."""
+    talk.login()
+
+    def send(*given: object) -> bool:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(talk.streams.hub, "send", send)
+    with capture_logs() as logs:
+        talk.ask("positions.get")
+    assert [entry["event"] for entry in logs] == ["an answer failed"]
+    assert talk.outlet.close_code == BROKEN
 
 
 def test_session_client_that_never_reads_its_answers_is_too_slow(talk: Talk) -> None:
